@@ -1,0 +1,159 @@
+// Package berth builds the berth command from this checkout and runs it as a
+// user would, for tests that look at it from outside.
+package berth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"time"
+)
+
+// How long a server may take to say that it is ready, and to drain and end.
+const (
+	startTimeout = 20 * time.Second
+	stopTimeout  = 20 * time.Second
+)
+
+// listening finds the address in the line that a server prints when it is
+// ready. It listens on port 0, so only that line knows the port.
+var listening = regexp.MustCompile(`(127\.0\.0\.1:[1-9][0-9]*).*\n`)
+
+// Build compiles the berth command of the checkout that holds the current
+// folder, and returns the path of the binary, which it writes to dir.
+func Build(ctx context.Context, dir string) (string, error) {
+	root, err := findRoot()
+	if err != nil {
+		return "", err
+	}
+	binary := filepath.Join(dir, "berth")
+	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/berth")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build berth: %w\n%s", err, out)
+	}
+	return binary, nil
+}
+
+// findRoot returns the folder above that holds cmd/berth.
+func findRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("find the checkout: %w", err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "cmd", "berth")); err == nil {
+			return dir, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", errors.New("find the checkout: no cmd/berth in any folder above")
+		}
+		dir = parent
+	}
+}
+
+// Server is a running `berth serve`.
+type Server struct {
+	Addr string // host:port on loopback
+
+	cmd    *exec.Cmd
+	output *output
+	done   chan struct{} // closed when the process has ended
+	err    error         // how it ended; read after done
+}
+
+// Start runs `berth serve` on a free loopback port and returns when it answers.
+// More flags go into args. Whoever starts it stops it, with Stop or Kill.
+func Start(ctx context.Context, binary, data string, args ...string) (*Server, error) {
+	args = append([]string{"serve", "--listen", "127.0.0.1:0", "--data", data}, args...)
+	s := &Server{
+		cmd:    exec.Command(binary, args...),
+		output: &output{changed: make(chan struct{}, 1)},
+		done:   make(chan struct{}),
+	}
+	s.cmd.Stdout, s.cmd.Stderr = s.output, s.output
+	if err := s.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start berth: %w", err)
+	}
+	go func() {
+		s.err = s.cmd.Wait()
+		close(s.done)
+	}()
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if err := s.awaitReady(ctx); err != nil {
+		s.Kill()
+		return nil, fmt.Errorf("start berth: %w; it printed:\n%s", err, s.output)
+	}
+	return s, nil
+}
+
+// awaitReady waits for the line with the address, then for an answer there.
+func (s *Server) awaitReady(ctx context.Context) error {
+	for {
+		if line := listening.FindStringSubmatch(s.output.String()); line != nil {
+			s.Addr = line[1]
+			return ping(ctx, s.Addr)
+		}
+		select {
+		case <-s.output.changed:
+		case <-s.done:
+			return fmt.Errorf("it ended before it was ready: %w", s.err)
+		case <-ctx.Done():
+			return fmt.Errorf("no line with its address: %w", ctx.Err())
+		}
+	}
+}
+
+func ping(ctx context.Context, addr string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/v2/", nil)
+	if err != nil {
+		return fmt.Errorf("ping: %w", err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("ping: %w", err)
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		return fmt.Errorf("ping: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("ping: got %s", resp.Status)
+	}
+	return nil
+}
+
+// Stop asks the server to end, as Ctrl-C does, and waits until it has. It is
+// an error if it ends with another status than 0, or not in time.
+func (s *Server) Stop() error {
+	if err := s.cmd.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("stop berth: %w", err)
+	}
+	select {
+	case <-s.done:
+	case <-time.After(stopTimeout):
+		s.Kill()
+		return fmt.Errorf("stop berth: still there after %v; its last words:\n%s", stopTimeout, s.output)
+	}
+	if s.err != nil {
+		return fmt.Errorf("stop berth: %w; its last words:\n%s", s.err, s.output)
+	}
+	return nil
+}
+
+// Kill ends the server without a warning and waits until it is gone.
+func (s *Server) Kill() {
+	s.cmd.Process.Kill() // the only error is that it has ended already
+	<-s.done
+}
+
+// Output returns the end of what the server has printed so far.
+func (s *Server) Output() string { return s.output.String() }
