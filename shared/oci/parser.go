@@ -1,0 +1,160 @@
+package oci
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+)
+
+// fields are the members of a JSON object, by their exact names.
+type fields map[string]json.RawMessage
+
+func invalid(detail any, format string, args ...any) *Error {
+	return ErrManifestInvalid.With(detail, format, args...)
+}
+
+// object reads a JSON object and nothing behind it.
+func object(raw []byte, what string) (fields, error) {
+	var f fields
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	if err := dec.Decode(&f); err != nil {
+		return nil, invalid(nil, "%s is not a JSON object: %v", what, err)
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return nil, invalid(nil, "%s has something behind its JSON object", what)
+	}
+	if f == nil {
+		return nil, invalid(nil, "%s is null", what)
+	}
+	return f, nil
+}
+
+// parser fills a manifest and keeps the first error.
+type parser struct {
+	top      fields
+	manifest *Manifest
+	seen     map[Digest]int // index in Children
+	err      error
+}
+
+func (p *parser) fail(format string, args ...any) {
+	if p.err == nil {
+		p.err = invalid(nil, format, args...)
+	}
+}
+
+// get reads the member called name into v and says whether it is there.
+func (p *parser) get(f fields, name string, v any) bool {
+	raw, ok := f[name]
+	if !ok || p.err != nil || string(raw) == "null" {
+		return false
+	}
+	if err := json.Unmarshal(raw, v); err != nil {
+		p.fail("%s: %v", name, err)
+		return false
+	}
+	return true
+}
+
+func (p *parser) schemaVersion() {
+	var n int
+	if !p.get(p.top, "schemaVersion", &n) || n != 2 {
+		p.fail("schemaVersion must be 2")
+	}
+}
+
+func (p *parser) annotations() { p.get(p.top, "annotations", &p.manifest.Annotations) }
+
+func (p *parser) subject() {
+	if raw, ok := p.top["subject"]; ok && string(raw) != "null" {
+		d := p.descriptor(raw, "subject")
+		p.manifest.Subject = &d
+	}
+}
+
+func (p *parser) image() {
+	raw, ok := p.top["config"]
+	if !ok {
+		p.fail("an image manifest must have a config")
+		return
+	}
+	config := p.descriptor(raw, "config")
+	p.add(Child{Descriptor: config, Kind: ChildBlob})
+	if !p.get(p.top, "artifactType", &p.manifest.ArtifactType) || p.manifest.ArtifactType == "" {
+		p.manifest.ArtifactType = config.MediaType
+	}
+	for i, raw := range p.list("layers") {
+		d := p.descriptor(raw, fmt.Sprintf("layers[%d]", i))
+		p.add(Child{Descriptor: d, Kind: ChildBlob, Optional: isForeign(d.MediaType)})
+	}
+}
+
+func (p *parser) index() {
+	p.get(p.top, "artifactType", &p.manifest.ArtifactType)
+	for i, raw := range p.list("manifests") {
+		d := p.descriptor(raw, fmt.Sprintf("manifests[%d]", i))
+		kind := ChildEither
+		if IsImage(d.MediaType) || IsIndex(d.MediaType) {
+			kind = ChildManifest
+		}
+		p.add(Child{Descriptor: d, Kind: kind})
+	}
+}
+
+func (p *parser) list(name string) []json.RawMessage {
+	var raws []json.RawMessage
+	p.get(p.top, name, &raws)
+	return raws
+}
+
+// add takes a child in unless its digest is there already: the empty blob, for
+// one, is both config and layer of many artifacts. Where the two differ in what
+// they are, or in whether they may be missing, the stricter reading counts.
+func (p *parser) add(c Child) {
+	if p.err != nil {
+		return
+	}
+	i, ok := p.seen[c.Digest]
+	if !ok {
+		p.seen[c.Digest] = len(p.manifest.Children)
+		p.manifest.Children = append(p.manifest.Children, c)
+		return
+	}
+	first := &p.manifest.Children[i]
+	if first.Size != c.Size {
+		p.fail("%s is listed with sizes %d and %d", c.Digest, first.Size, c.Size)
+	}
+	first.Optional = first.Optional && c.Optional
+}
+
+// descriptor reads what the registry needs of a descriptor, and checks it.
+func (p *parser) descriptor(raw json.RawMessage, what string) (d Descriptor) {
+	if p.err != nil {
+		return d
+	}
+	f, err := object(raw, what)
+	if err != nil {
+		p.err = err
+		return d
+	}
+	var dig string
+	p.get(f, "mediaType", &d.MediaType)
+	p.get(f, "digest", &dig)
+	p.get(f, "size", &d.Size)
+	p.get(f, "platform", &d.Platform)
+	if p.err != nil {
+		p.err = invalid(nil, "%s: %v", what, p.err)
+		return d
+	}
+	if d.Digest, err = ParseDigest(dig); err != nil {
+		p.fail("%s: %v", what, err)
+	}
+	if _, ok := f["size"]; !ok || d.Size < 0 {
+		p.fail("%s: size must be given and not negative", what)
+	}
+	if d.MediaType == "" {
+		p.fail("%s: mediaType must be given", what)
+	}
+	return d
+}

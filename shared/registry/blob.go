@@ -1,0 +1,175 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/berthregistry/berth/shared/blobs"
+	"github.com/berthregistry/berth/shared/oci"
+	"github.com/berthregistry/berth/shared/table"
+)
+
+// maxInlineBlob is the largest blob kept in its item, in bytes: configs and
+// signatures need no object.
+const maxInlineBlob = 16 << 10
+
+// attrRefs, on an object item, is how many blob items share the object.
+const attrRefs = "refs"
+
+// condemned is the state of a blob whose deletion has begun. It is still
+// served, so whatever needs it stays whole if the deletion is called off, but
+// nothing new may be built upon it, and a client that asks is told to upload.
+var condemned = table.S(attrState, "condemned")
+
+// A Blob is a blob as it is served.
+type Blob struct {
+	Digest oci.Digest
+	Size   int64
+
+	inline []byte
+	object string
+}
+
+// Blob returns a blob for reading. It costs one item read. Errors:
+// oci.ErrBlobUnknown.
+func (r *Registry) Blob(ctx context.Context, repo string, d oci.Digest) (Blob, error) {
+	item, err := r.blob(ctx, repo, d)
+	return asBlob(d, item), err
+}
+
+// StatBlob returns a blob to a client that wants to know whether it must be
+// uploaded. It costs one item read. Errors: oci.ErrBlobUnknown.
+func (r *Registry) StatBlob(ctx context.Context, repo string, d oci.Digest) (Blob, error) {
+	item, err := r.blob(ctx, repo, d)
+	if err == nil && !isLive(item) {
+		err = unknownBlob(repo, d)
+	}
+	return asBlob(d, item), err
+}
+
+// OpenBlob opens the bytes of a blob. Errors: oci.ErrBlobUnknown if it was
+// deleted meanwhile.
+func (r *Registry) OpenBlob(ctx context.Context, b Blob) (io.ReadSeekCloser, error) {
+	if b.object == "" {
+		return inline{bytes.NewReader(b.inline)}, nil
+	}
+	f, err := r.blobs.Open(ctx, b.object, b.Size)
+	if errors.Is(err, blobs.ErrAbsent) {
+		return nil, oci.ErrBlobUnknown.With(nil, "the blob was deleted a moment ago")
+	}
+	return f, err
+}
+
+type inline struct{ *bytes.Reader }
+
+func (inline) Close() error { return nil }
+
+func asBlob(d oci.Digest, item table.Item) Blob {
+	return Blob{Digest: d, Size: item.Num(attrSize), inline: item.Bin(attrBody), object: item.Str(attrObject)}
+}
+
+func (r *Registry) blob(ctx context.Context, repo string, d oci.Digest) (table.Item, error) {
+	item, err := r.table.Get(ctx, blobKey(repo, d))
+	switch {
+	case errors.Is(err, table.ErrAbsent):
+		return item, unknownBlob(repo, d)
+	case err != nil:
+		return item, fmt.Errorf("read blob: %w", err)
+	}
+	return item, nil
+}
+
+func unknownBlob(repo string, d oci.Digest) error {
+	return oci.ErrBlobUnknown.With(map[string]string{"digest": string(d)}, "no blob %s in %s", d, repo)
+}
+
+// edgeYouth is how long an edge keeps its child from deletion though its parent
+// is not there: a large manifest may be on its way, see spill. It is well above
+// the time that settle allows and any difference of clocks.
+const edgeYouth = 15 * time.Minute
+
+// DeleteBlob removes a blob from a repository, unless a manifest there needs
+// it. Errors: oci.ErrBlobUnknown, oci.ErrInUse.
+//
+// The blob is first condemned, then its parents are looked for. A manifest push
+// at the same moment either committed before, and its edge is found, or finds
+// the blob condemned and is refused. A crash in between leaves the blob
+// condemned: served, but uploaded anew by the next push that needs it.
+func (r *Registry) DeleteBlob(ctx context.Context, repo string, d oci.Digest) error {
+	ctx, cancel := settle(ctx)
+	defer cancel()
+	var object string
+	err := decide(ctx, func() error {
+		item, err := r.blob(ctx, repo, d)
+		if err != nil {
+			return err
+		}
+		if err := r.commit(ctx, table.Update(item.Key, condemned).When(table.VersionIs(item.Version))); err != nil {
+			return err
+		}
+		needed, err := r.neededBy(ctx, repo, d)
+		if err == nil && needed != "" {
+			err = oci.ErrInUse.With(map[string]string{"manifest": needed},
+				"blob %s is part of manifest %s: delete that first", d, needed)
+		}
+		if err != nil {
+			return errors.Join(err, r.reprieve(ctx, item.Key))
+		}
+		object = item.Str(attrObject)
+		return r.commit(ctx, forget(item, table.Equals(condemned), repo, d)...)
+	})
+	if err != nil {
+		return err
+	}
+	return r.reap(ctx, object)
+}
+
+// reprieve calls off the deletion of a blob.
+func (r *Registry) reprieve(ctx context.Context, key table.Key) error {
+	err := r.commit(ctx, table.Update(key, live).When(table.Equals(condemned)))
+	if lostRace(err) {
+		return nil // it was uploaded anew, or somebody else deleted it
+	}
+	return err
+}
+
+// neededBy returns a manifest that needs the blob, or "".
+func (r *Registry) neededBy(ctx context.Context, repo string, d oci.Digest) (string, error) {
+	var young string
+	var parents []table.Key
+	oldest := r.now().Add(-edgeYouth).Unix()
+	err := r.parents(ctx, repo, d, func(edge table.Item, parent string) bool {
+		if edge.Num(attrPushed) > oldest {
+			young = parent
+		}
+		parents = append(parents, manifestKey(repo, oci.Digest(parent)))
+		return young == ""
+	})
+	if err != nil || young != "" {
+		return young, err
+	}
+	items, err := r.many(ctx, parents)
+	if err != nil {
+		return "", err
+	}
+	for key, item := range items {
+		if isLive(item) {
+			return strings.TrimPrefix(key.Sort, "manifest#"), nil
+		}
+	}
+	return "", nil
+}
+
+// forget removes a blob item on a condition, and what points to it.
+func forget(item table.Item, c table.Condition, repo string, d oci.Digest) []table.Action {
+	actions := []table.Action{table.Delete(item.Key).When(c), table.Delete(digestKey(d, repo))}
+	if object := item.Str(attrObject); object != "" {
+		actions = append(actions, table.Update(objectItemKey(object)).Adding(attrRefs, -1).When(table.Exists()))
+	}
+	return actions
+}

@@ -1,0 +1,155 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/berthregistry/berth/shared/blobs"
+	"github.com/berthregistry/berth/shared/oci"
+	"github.com/berthregistry/berth/shared/table"
+)
+
+// Attributes of manifest, tag and edge items.
+const (
+	attrState        = "state" // stateLive; a stub has none
+	attrMediaType    = "mediaType"
+	attrSize         = "size"
+	attrBody         = "body"   // the bytes, up to maxInlineManifest
+	attrObject       = "object" // or where they are
+	attrSubject      = "subject"
+	attrArtifactType = "artifactType"
+	attrCountedAs    = "countedAs" // on a referrer: the attribute of its subject that counts it
+	attrDigest       = "digest"
+	attrPlatform     = "platform"
+	attrPushed       = "pushed" // Unix seconds
+)
+
+// maxInlineManifest is the largest manifest kept in its item, in bytes. With
+// the counts of its referrers the item stays below table.MaxItem.
+const maxInlineManifest = 256 << 10
+
+// live is the state of manifests and blobs that may be built upon.
+var live = table.S(attrState, "live")
+
+func isLive(item table.Item) bool { return item.Str(attrState) == live.Str() }
+
+// A Manifest is a manifest as it is served.
+type Manifest struct {
+	Digest    oci.Digest
+	MediaType string
+	Size      int64
+	Body      []byte // nil from StatManifest
+	Referrers Presence
+}
+
+// Manifest returns the manifest that ref names, with its bytes. By digest it
+// costs one item read, by tag two. Errors: oci.ErrManifestUnknown.
+func (r *Registry) Manifest(ctx context.Context, repo string, ref oci.Reference) (Manifest, error) {
+	m, item, err := r.stat(ctx, repo, ref)
+	if err != nil {
+		return Manifest{}, err
+	}
+	m.Body, err = r.body(ctx, item)
+	return m, err
+}
+
+// StatManifest is Manifest without the bytes.
+func (r *Registry) StatManifest(ctx context.Context, repo string, ref oci.Reference) (Manifest, error) {
+	m, _, err := r.stat(ctx, repo, ref)
+	return m, err
+}
+
+func (r *Registry) stat(ctx context.Context, repo string, ref oci.Reference) (Manifest, table.Item, error) {
+	d := ref.Digest
+	if ref.Tag != "" {
+		var err error
+		if d, err = r.tagged(ctx, repo, ref.Tag); err != nil {
+			return Manifest{}, table.Item{}, err
+		}
+	}
+	item, err := r.table.Get(ctx, manifestKey(repo, d))
+	switch {
+	case errors.Is(err, table.ErrAbsent) || err == nil && !isLive(item):
+		return Manifest{}, table.Item{}, r.missing(ctx, repo, d)
+	case err != nil:
+		return Manifest{}, table.Item{}, fmt.Errorf("read manifest: %w", err)
+	}
+	m := Manifest{
+		Digest:    d,
+		MediaType: item.Str(attrMediaType),
+		Size:      item.Num(attrSize),
+		Referrers: presenceOf(item),
+	}
+	return m, item, nil
+}
+
+// tagged returns the digest that a tag names.
+func (r *Registry) tagged(ctx context.Context, repo, tag string) (oci.Digest, error) {
+	item, err := r.table.Get(ctx, tagKey(repo, tag))
+	switch {
+	case errors.Is(err, table.ErrAbsent):
+		return "", oci.ErrManifestUnknown.With(map[string]string{"tag": tag}, "no tag %q in %s", tag, repo)
+	case err != nil:
+		return "", fmt.Errorf("read tag: %w", err)
+	}
+	return oci.Digest(item.Str(attrDigest)), nil
+}
+
+// body returns the bytes of a manifest item.
+func (r *Registry) body(ctx context.Context, item table.Item) ([]byte, error) {
+	key := item.Str(attrObject)
+	if key == "" {
+		return item.Bin(attrBody), nil
+	}
+	size := item.Num(attrSize)
+	f, err := r.blobs.Open(ctx, key, size)
+	if err != nil {
+		return nil, bodyError(err)
+	}
+	defer f.Close()
+	body := make([]byte, size)
+	if _, err := io.ReadFull(f, body); err != nil {
+		return nil, bodyError(err)
+	}
+	return body, nil
+}
+
+// bodyError tells a manifest deleted since its item was read from a fault.
+func bodyError(err error) error {
+	if errors.Is(err, blobs.ErrAbsent) {
+		return oci.ErrManifestUnknown.With(nil, "the manifest was deleted a moment ago")
+	}
+	return fmt.Errorf("read manifest body: %w", err)
+}
+
+// missing says that a manifest is not here, and where it is known: which index
+// lists it and for which platform.
+func (r *Registry) missing(ctx context.Context, repo string, d oci.Digest) error {
+	detail := map[string]string{"digest": string(d)}
+	plain := oci.ErrManifestUnknown.With(detail, "no manifest %s in %s", d, repo)
+	page, err := r.table.Query(ctx, table.Query{Partition: repoPartition(repo), Prefix: parentPrefix(d), Limit: 20})
+	if err != nil {
+		return fmt.Errorf("look for parents of a missing manifest: %w", err)
+	}
+	for _, edge := range page.Items {
+		parent := strings.TrimPrefix(edge.Sort, parentPrefix(d))
+		index, err := oci.ParseDigest(parent)
+		if err != nil {
+			continue
+		}
+		if item, err := r.table.Get(ctx, manifestKey(repo, index)); err != nil || !isLive(item) {
+			continue
+		}
+		detail["index"] = parent
+		platform := edge.Str(attrPlatform)
+		if platform == "" {
+			return oci.ErrManifestUnknown.With(detail, "index %s lists manifest %s, but it is not in %s", index, d, repo)
+		}
+		detail["platform"] = platform
+		return oci.ErrManifestUnknown.With(detail, "index %s lists %s for %s, but it is not in %s", index, d, platform, repo)
+	}
+	return plain
+}

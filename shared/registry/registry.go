@@ -1,0 +1,129 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/berthregistry/berth/shared/blobs"
+	"github.com/berthregistry/berth/shared/oci"
+	"github.com/berthregistry/berth/shared/table"
+)
+
+// A Registry is a set of repositories. It keeps nothing between calls but its
+// stores and settings, and is safe for concurrent use, also by many processes
+// on the same stores.
+type Registry struct {
+	table  table.Store
+	blobs  blobs.Store
+	rules  func(repo string) Rules
+	limits Limits
+	now    func() time.Time
+}
+
+// Options are the settings of a registry. The zero value is usable.
+type Options struct {
+	// Rules returns the rules of a repository; it is asked at each request.
+	// Nil stands for the zero Rules everywhere.
+	Rules func(repo string) Rules
+	// Limits are DefaultLimits where zero.
+	Limits Limits
+	// Now is time.Now where nil.
+	Now func() time.Time
+}
+
+// New returns a registry on these stores.
+func New(t table.Store, b blobs.Store, o Options) *Registry {
+	r := &Registry{table: t, blobs: b, rules: o.Rules, limits: o.Limits, now: o.Now}
+	if r.rules == nil {
+		r.rules = func(string) Rules { return Rules{} }
+	}
+	if r.limits.ManifestSize == 0 {
+		r.limits.ManifestSize = DefaultLimits.ManifestSize
+	}
+	if r.limits.TagsPerPush == 0 {
+		r.limits.TagsPerPush = DefaultLimits.TagsPerPush
+	}
+	if r.now == nil {
+		r.now = time.Now
+	}
+	return r
+}
+
+// Limits returns the limits in force.
+func (r *Registry) Limits() Limits { return r.limits }
+
+// Rules returns the rules of a repository.
+func (r *Registry) Rules(repo string) Rules { return r.rules(repo) }
+
+// sends is how often a transaction with an unknown outcome is sent.
+const sends = 4
+
+// commit makes the actions happen as one. Where the outcome of a transaction is
+// not known it is sent again under the same token, so that it is done once.
+func (r *Registry) commit(ctx context.Context, actions ...table.Action) error {
+	return r.send(ctx, table.Tx{Token: table.NewToken(), Actions: actions})
+}
+
+func (r *Registry) send(ctx context.Context, tx table.Tx) error {
+	for n := 1; ; n++ {
+		err := r.table.Transact(ctx, tx)
+		if err == nil || known(err) || n == sends || pause(ctx, n) != nil {
+			return err
+		}
+	}
+}
+
+// known says whether the error of a transaction means that nothing happened.
+func known(err error) bool {
+	var c *table.ConditionError
+	return errors.As(err, &c) || errors.Is(err, table.ErrLimit) || errors.Is(err, table.ErrConflict)
+}
+
+// lostRace says whether a transaction failed because others were faster.
+func lostRace(err error) bool {
+	var c *table.ConditionError
+	return errors.As(err, &c) || errors.Is(err, table.ErrConflict)
+}
+
+// refused says whether an error is the answer of a rule, which nothing happened
+// behind.
+func refused(err error) bool {
+	var one *oci.Error
+	return known(err) || errors.As(err, &one)
+}
+
+// rounds bounds how often a decision is made anew after a lost race. Among 32
+// writers of one tag one wins in every round.
+const rounds = 100
+
+// decide runs step, which reads and then commits, until it loses no race.
+func decide(ctx context.Context, step func() error) error {
+	for n := 1; n <= rounds; n++ {
+		if err := step(); !lostRace(err) {
+			return err
+		}
+		if err := pause(ctx, n); err != nil {
+			return err
+		}
+	}
+	return oci.ErrTooManyRequests.With(nil, "too many changes of the same content at once, try again")
+}
+
+// pause waits a moment that grows with n, at random so that rivals part.
+func pause(ctx context.Context, n int) error {
+	most := time.Millisecond << min(n, 6)
+	select {
+	case <-time.After(rand.N(most)):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// settle returns a context for writes that follow a body: once the bytes are
+// here, a client that hangs up no longer stops them, but time does.
+func settle(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+}

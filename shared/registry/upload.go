@@ -1,0 +1,180 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/berthregistry/berth/shared/blobs"
+	"github.com/berthregistry/berth/shared/oci"
+	"github.com/berthregistry/berth/shared/table"
+)
+
+// Attributes of upload items.
+const (
+	attrOffset    = "offset"    // bytes so far
+	attrTail      = "tail"      // the bytes, while they would fit a blob item
+	attrGathered  = "gathered"  // otherwise: what the blob store keeps of them, blobs.Upload.State
+	attrAlgorithm = "algorithm" // announced, "" for none
+	attrHash      = "hash:"     // and an algorithm: the running state over the bytes so far
+)
+
+// The states of an upload that takes no more bytes; attrDigest says what it
+// ends as.
+var (
+	// closing: its bytes are here, and one request or several after each other
+	// make an object of them and publish it.
+	closing = table.S(attrState, "closing")
+	// done: it is published. Remembered for doneLife.
+	done = table.S(attrState, "done")
+)
+
+// uploadLife is how long an upload can be gone on with since it was last
+// touched; below blobs.UploadLife.
+const uploadLife = 48 * time.Hour
+
+// doneLife is how long a finished upload is remembered, so that a client that
+// lost the answer gets it again.
+const doneLife = time.Hour
+
+// An Upload is a blob on its way in, between two requests.
+type Upload struct {
+	ID string
+	// Offset is the number of bytes that are here.
+	Offset int64
+}
+
+// upload is an upload item, read.
+type upload struct {
+	repo, id  string
+	version   string
+	offset    int64
+	tail      []byte
+	state     []byte
+	algorithm oci.Algorithm
+	hashes    map[oci.Algorithm][]byte
+	ended     string     // "", or the value of closing or done
+	digest    oci.Digest // what it ended as
+}
+
+// StartUpload begins an upload. The algorithm is the one announced for its
+// digest, "" if none was (spec, end-4c).
+func (r *Registry) StartUpload(ctx context.Context, repo string, algorithm oci.Algorithm) (Upload, error) {
+	u := upload{repo: repo, id: uuid.NewString(), algorithm: algorithm}
+	if err := r.commit(ctx, r.save(u).When(table.Absent())); err != nil {
+		return Upload{}, fmt.Errorf("start upload: %w", err)
+	}
+	return Upload{ID: u.id}, nil
+}
+
+// UploadStatus returns how far an upload is. Errors: oci.ErrUploadUnknown.
+func (r *Registry) UploadStatus(ctx context.Context, repo, id string) (Upload, error) {
+	u, err := r.open(ctx, repo, id)
+	return Upload{ID: id, Offset: u.offset}, err
+}
+
+// CancelUpload gives an upload up. Errors: oci.ErrUploadUnknown.
+func (r *Registry) CancelUpload(ctx context.Context, repo, id string) error {
+	return decide(ctx, func() error {
+		u, err := r.open(ctx, repo, id)
+		if err != nil {
+			return err
+		}
+		if err := r.commit(ctx, table.Delete(uploadKey(repo, id)).When(table.VersionIs(u.version))); err != nil {
+			return err
+		}
+		// A crash before this leaves bytes that the blob store's broom finds.
+		if u.state == nil {
+			return nil
+		}
+		return r.blobs.Abort(ctx, u.gathered())
+	})
+}
+
+// open reads an upload that takes bytes. Errors: oci.ErrUploadUnknown.
+func (r *Registry) open(ctx context.Context, repo, id string) (upload, error) {
+	u, err := r.load(ctx, repo, id)
+	if err == nil && u.ended != "" {
+		err = unknownUpload(id)
+	}
+	return u, err
+}
+
+// load reads an upload, also one that has ended. Errors: oci.ErrUploadUnknown.
+func (r *Registry) load(ctx context.Context, repo, id string) (upload, error) {
+	if _, err := uuid.Parse(id); err != nil || len(id) != 36 {
+		return upload{}, unknownUpload(id)
+	}
+	item, err := r.table.Get(ctx, uploadKey(repo, id))
+	switch {
+	case errors.Is(err, table.ErrAbsent) || err == nil && item.Expires.Before(r.now()):
+		return upload{}, unknownUpload(id)
+	case err != nil:
+		return upload{}, fmt.Errorf("read upload: %w", err)
+	}
+	u := upload{
+		repo: repo, id: id,
+		version:   item.Version,
+		offset:    item.Num(attrOffset),
+		tail:      item.Bin(attrTail),
+		state:     item.Bin(attrGathered),
+		algorithm: oci.Algorithm(item.Str(attrAlgorithm)),
+		hashes:    map[oci.Algorithm][]byte{},
+		ended:     item.Str(attrState),
+		digest:    oci.Digest(item.Str(attrDigest)),
+	}
+	for _, a := range []oci.Algorithm{oci.SHA256, oci.SHA512} {
+		if state := item.Bin(attrHash + string(a)); state != nil {
+			u.hashes[a] = state
+		}
+	}
+	return u, nil
+}
+
+func unknownUpload(id string) error {
+	return oci.ErrUploadUnknown.With(nil, "no upload %.40q: it may be finished, cancelled or expired", id)
+}
+
+// save is the put of an upload that is not done.
+func (r *Registry) save(u upload) table.Action {
+	put := table.Put(uploadKey(u.repo, u.id), table.N(attrOffset, u.offset)).Until(r.now().Add(uploadLife))
+	if u.ended != "" {
+		put.Set = append(put.Set, table.S(attrState, u.ended), table.S(attrDigest, string(u.digest)))
+	}
+	if u.algorithm != "" {
+		put.Set = append(put.Set, table.S(attrAlgorithm, string(u.algorithm)))
+	}
+	if u.state != nil {
+		put.Set = append(put.Set, table.B(attrGathered, u.state))
+	} else if len(u.tail) > 0 {
+		put.Set = append(put.Set, table.B(attrTail, u.tail))
+	}
+	for _, a := range []oci.Algorithm{oci.SHA256, oci.SHA512} {
+		if state := u.hashes[a]; state != nil {
+			put.Set = append(put.Set, table.B(attrHash+string(a), state))
+		}
+	}
+	return put
+}
+
+// gathered is what the blob store has of the upload.
+func (u upload) gathered() blobs.Upload {
+	out := blobs.Upload{Key: blobObject(u.id), State: u.state}
+	if u.state != nil {
+		out.Size = u.offset
+	}
+	return out
+}
+
+// at holds a request that says where it starts to where the upload ends; a
+// negative start stands for a request that does not say.
+func (u upload) at(start int64) error {
+	if start >= 0 && start != u.offset {
+		return oci.ErrOutOfOrder.With(map[string]int64{"offset": u.offset},
+			"the chunk starts at %d, the upload is at %d", start, u.offset)
+	}
+	return nil
+}
