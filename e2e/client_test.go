@@ -1,0 +1,196 @@
+package e2e
+
+import (
+	"context"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/regclient/regclient"
+	"github.com/regclient/regclient/config"
+	"github.com/regclient/regclient/types/ref"
+	"oras.land/oras-go/v2"
+	"oras.land/oras-go/v2/content/oci"
+	orasremote "oras.land/oras-go/v2/registry/remote"
+)
+
+// A client takes the content tagged v1 from a layout to a repository, and back
+// into an empty layout.
+type client struct {
+	name  string
+	push  func(t *testing.T, dir, repo string)
+	pull  func(t *testing.T, repo, dir string)
+	needs string // the program it needs; empty for a library
+	oci   bool   // its layouts cannot hold Docker's media types
+}
+
+var clients = []client{
+	{name: "crane", push: cranePush, pull: cranePull},
+	{name: "regclient", push: regclientPush, pull: regclientPull},
+	{name: "oras", push: orasPush, pull: orasPull},
+	{name: "skopeo", push: skopeoPush, pull: skopeoPull, needs: "skopeo", oci: true},
+}
+
+// parse returns the tag v1 of a repository in the form that crane's library
+// wants. It speaks plain HTTP to a loopback address.
+func parse(t *testing.T, repo string) name.Tag {
+	t.Helper()
+	parsed, err := name.NewTag(host + "/" + repo + ":" + tag)
+	if err != nil {
+		t.Fatalf("parse a reference: %v", err)
+	}
+	return parsed
+}
+
+func cranePush(t *testing.T, dir, repo string) {
+	t.Helper()
+	path, err := layout.FromPath(dir)
+	if err != nil {
+		t.Fatalf("open the layout: %v", err)
+	}
+	if err := remote.Push(parse(t, repo), rootOf(t, path), remote.WithContext(t.Context())); err != nil {
+		t.Fatalf("crane push: %v", err)
+	}
+}
+
+// rootOf returns the one thing that a layout holds.
+func rootOf(t *testing.T, path layout.Path) remote.Taggable {
+	t.Helper()
+	all, err := path.ImageIndex()
+	if err != nil {
+		t.Fatalf("read the layout: %v", err)
+	}
+	list, err := all.IndexManifest()
+	if err != nil || len(list.Manifests) != 1 {
+		t.Fatalf("read the layout: got %v, %v, want one entry", list, err)
+	}
+	var root remote.Taggable
+	if list.Manifests[0].MediaType.IsIndex() {
+		root, err = all.ImageIndex(list.Manifests[0].Digest)
+	} else {
+		root, err = all.Image(list.Manifests[0].Digest)
+	}
+	if err != nil {
+		t.Fatalf("read the layout: %v", err)
+	}
+	return root
+}
+
+func cranePull(t *testing.T, repo, dir string) {
+	t.Helper()
+	got, err := remote.Get(parse(t, repo), remote.WithContext(t.Context()))
+	if err != nil {
+		t.Fatalf("crane pull: %v", err)
+	}
+	path, err := layout.Write(dir, empty.Index)
+	if err != nil {
+		t.Fatalf("write a layout: %v", err)
+	}
+	if got.MediaType.IsIndex() {
+		index, err := got.ImageIndex()
+		if err != nil {
+			t.Fatalf("crane pull: %v", err)
+		}
+		appendTo(t, path, index)
+		return
+	}
+	var img v1.Image
+	if img, err = got.Image(); err != nil {
+		t.Fatalf("crane pull: %v", err)
+	}
+	appendTo(t, path, img)
+}
+
+// newRegclient returns a regclient that speaks plain HTTP to the registry.
+func newRegclient(opts ...regclient.Opt) *regclient.RegClient {
+	plain := config.Host{Name: host, Hostname: host, TLS: config.TLSDisabled}
+	return regclient.New(append([]regclient.Opt{regclient.WithConfigHost(plain)}, opts...)...)
+}
+
+// regRef is a repository in the form that regclient wants.
+func regRef(t *testing.T, s string) ref.Ref {
+	t.Helper()
+	parsed, err := ref.New(s)
+	if err != nil {
+		t.Fatalf("parse a reference: %v", err)
+	}
+	return parsed
+}
+
+func regclientPush(t *testing.T, dir, repo string) {
+	t.Helper()
+	regclientCopy(t, "ocidir://"+dir+":"+tag, host+"/"+repo+":"+tag)
+}
+
+func regclientPull(t *testing.T, repo, dir string) {
+	t.Helper()
+	regclientCopy(t, host+"/"+repo+":"+tag, "ocidir://"+dir+":"+tag)
+}
+
+func regclientCopy(t *testing.T, from, to string, opts ...regclient.ImageOpts) {
+	t.Helper()
+	rc, source, target := newRegclient(), regRef(t, from), regRef(t, to)
+	if err := rc.ImageCopy(t.Context(), source, target, opts...); err != nil {
+		t.Fatalf("regclient copy: %v", err)
+	}
+	if err := rc.Close(t.Context(), target); err != nil {
+		t.Fatalf("regclient close: %v", err)
+	}
+}
+
+// orasRepo returns a repository that oras reads and writes over plain HTTP.
+func orasRepo(t *testing.T, repo string) *orasremote.Repository {
+	t.Helper()
+	r, err := orasremote.NewRepository(host + "/" + repo)
+	if err != nil {
+		t.Fatalf("open a repository: %v", err)
+	}
+	r.PlainHTTP = true
+	return r
+}
+
+// orasLayout returns a layout that oras reads and writes.
+func orasLayout(t *testing.T, dir string) *oci.Store {
+	t.Helper()
+	store, err := oci.New(dir)
+	if err != nil {
+		t.Fatalf("open a layout: %v", err)
+	}
+	return store
+}
+
+func orasPush(t *testing.T, dir, repo string) {
+	t.Helper()
+	orasCopy(t.Context(), t, orasLayout(t, dir), orasRepo(t, repo))
+}
+
+func orasPull(t *testing.T, repo, dir string) {
+	t.Helper()
+	orasCopy(t.Context(), t, orasRepo(t, repo), orasLayout(t, dir))
+}
+
+func orasCopy(ctx context.Context, t *testing.T, from, to oras.Target) {
+	t.Helper()
+	if _, err := oras.Copy(ctx, from, tag, to, tag, oras.DefaultCopyOptions); err != nil {
+		t.Fatalf("oras copy: %v", err)
+	}
+}
+
+// skopeo would change manifests to what the other side takes, if asked to or
+// not: --preserve-digests makes that an error.
+var skopeoCopy = []string{"copy", "--quiet", "--all", "--preserve-digests", "--insecure-policy"}
+
+func skopeoPush(t *testing.T, dir, repo string) {
+	t.Helper()
+	args := append(skopeoCopy, "--dest-tls-verify=false", "oci:"+dir+":"+tag, "docker://"+host+"/"+repo+":"+tag)
+	run(t, "skopeo", args...)
+}
+
+func skopeoPull(t *testing.T, repo, dir string) {
+	t.Helper()
+	args := append(skopeoCopy, "--src-tls-verify=false", "docker://"+host+"/"+repo+":"+tag, "oci:"+dir+":"+tag)
+	run(t, "skopeo", args...)
+}

@@ -1,0 +1,88 @@
+// Package e2e drives a real registry over HTTP with clients that others wrote.
+//
+// By default the tests build berth and start it. With BERTH_E2E_URL set to the
+// likes of http://127.0.0.1:5000 they run against what is there.
+package e2e
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/berthregistry/berth/e2e/berth"
+)
+
+var (
+	host   string // host:port of the registry that the tests share
+	binary string // the berth command; empty if the registry is not ours
+)
+
+func TestMain(m *testing.M) {
+	if url := os.Getenv("BERTH_E2E_URL"); url != "" {
+		host = strings.TrimSuffix(strings.TrimPrefix(url, "http://"), "/")
+		os.Exit(m.Run())
+	}
+	code, err := runOnOwnServer(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func runOnOwnServer(m *testing.M) (code int, err error) {
+	dir, err := os.MkdirTemp("", "berth-e2e-")
+	if err != nil {
+		return 0, fmt.Errorf("make a scratch folder: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	if binary, err = berth.Build(context.Background(), dir); err != nil {
+		return 0, err
+	}
+	server, err := berth.Start(context.Background(), binary, filepath.Join(dir, "data"))
+	if err != nil {
+		return 0, err
+	}
+	host = server.Addr
+	return m.Run(), server.Stop()
+}
+
+// newRepo returns the name of a repository that nothing else uses.
+func newRepo(t *testing.T) string {
+	t.Helper()
+	unwanted := regexp.MustCompile(`[^a-z0-9]+`)
+	name := unwanted.ReplaceAllString(strings.ToLower(t.Name()), "-")
+	return "e2e/" + strings.Trim(name, "-") + "/" + strings.ToLower(rand.Text()[:10])
+}
+
+// command skips the test if a program is not installed. Where
+// BERTH_TEST_REQUIRE is set, as in CI, that is a failure.
+func command(t *testing.T, name string) {
+	t.Helper()
+	if _, err := exec.LookPath(name); err == nil {
+		return
+	}
+	if os.Getenv("BERTH_TEST_REQUIRE") != "" {
+		t.Fatalf("%s is not installed, and BERTH_TEST_REQUIRE is set", name)
+	}
+	t.Skipf("%s is not installed", name)
+}
+
+// run runs a program and returns what it printed to its standard output.
+func run(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	var stderr strings.Builder
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s%s", name, strings.Join(args, " "), err, out, stderr.String())
+	}
+	return string(out)
+}
