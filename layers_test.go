@@ -43,6 +43,7 @@ var layers = map[string]layer{
 	"shared/blobs/s3":        {may: []string{"shared/blobs"}, aws: true},
 
 	"shared/distribution": {may: []string{"shared/oci", "shared/registry"}},
+	"shared/settings":     {may: []string{"shared/oci", "shared/registry"}, never: []string{"net/http"}},
 
 	"cmd/...":     {may: []string{"shared/...", "cmd/..."}, aws: true},
 	"scripts/...": {may: []string{"shared/...", "scripts/..."}},
