@@ -80,3 +80,11 @@ func (es Errors) Unwrap() []error {
 	}
 	return out
 }
+
+// Kind returns which of the kinds above the error is of.
+func (e *Error) Kind() *Error {
+	if e.kind != nil {
+		return e.kind
+	}
+	return e
+}

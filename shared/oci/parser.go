@@ -35,12 +35,13 @@ type parser struct {
 	top      fields
 	manifest *Manifest
 	seen     map[Digest]int // index in Children
+	at       string         // where in the manifest it reads, for errors
 	err      error
 }
 
 func (p *parser) fail(format string, args ...any) {
 	if p.err == nil {
-		p.err = invalid(nil, format, args...)
+		p.err = invalid(nil, "%s%s", p.at, fmt.Sprintf(format, args...))
 	}
 }
 
@@ -138,23 +139,21 @@ func (p *parser) descriptor(raw json.RawMessage, what string) (d Descriptor) {
 		p.err = err
 		return d
 	}
+	p.at = what + ": "
+	defer func() { p.at = "" }()
 	var dig string
 	p.get(f, "mediaType", &d.MediaType)
 	p.get(f, "digest", &dig)
 	p.get(f, "size", &d.Size)
 	p.get(f, "platform", &d.Platform)
-	if p.err != nil {
-		p.err = invalid(nil, "%s: %v", what, p.err)
-		return d
-	}
 	if d.Digest, err = ParseDigest(dig); err != nil {
-		p.fail("%s: %v", what, err)
+		p.fail("%q is not a digest of an algorithm known here", clip(dig))
 	}
 	if _, ok := f["size"]; !ok || d.Size < 0 {
-		p.fail("%s: size must be given and not negative", what)
+		p.fail("size must be given and not negative")
 	}
 	if d.MediaType == "" {
-		p.fail("%s: mediaType must be given", what)
+		p.fail("mediaType must be given")
 	}
 	return d
 }

@@ -1,0 +1,73 @@
+package distribution
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/berthregistry/berth/shared/registry"
+)
+
+// getBlob is end-2 with GET.
+func (h *handler) getBlob(w http.ResponseWriter, r *http.Request, t Target) error {
+	b, err := h.reg.Blob(r.Context(), t.Repo, t.Digest)
+	if err != nil {
+		return err
+	}
+	f, err := h.reg.OpenBlob(r.Context(), b)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	serveBlob(w, r, b, f)
+	return nil
+}
+
+// headBlob is end-2 with HEAD.
+func (h *handler) headBlob(w http.ResponseWriter, r *http.Request, t Target) error {
+	b, err := h.reg.StatBlob(r.Context(), t.Repo, t.Digest)
+	if err != nil {
+		return err
+	}
+	serveBlob(w, r, b, &unread{size: b.Size})
+	return nil
+}
+
+// serveBlob leaves ranges and conditions to the standard library, which also
+// hands files to the socket without a copy.
+func serveBlob(w http.ResponseWriter, r *http.Request, b registry.Blob, content io.ReadSeeker) {
+	header := w.Header()
+	header["Content-Type"] = []string{"application/octet-stream"}
+	header["Docker-Content-Digest"] = []string{string(b.Digest)}
+	header["Etag"] = []string{`"` + string(b.Digest) + `"`}
+	http.ServeContent(w, r, "", time.Time{}, content)
+}
+
+// unread stands for content of which only the size is asked for.
+type unread struct{ size, pos int64 }
+
+var errUnread = errors.New("content is not to be read")
+
+func (u *unread) Read([]byte) (int, error) { return 0, errUnread }
+
+func (u *unread) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekStart:
+		u.pos = offset
+	case io.SeekCurrent:
+		u.pos += offset
+	case io.SeekEnd:
+		u.pos = u.size + offset
+	}
+	return u.pos, nil
+}
+
+// deleteBlob is end-10.
+func (h *handler) deleteBlob(w http.ResponseWriter, r *http.Request, t Target) error {
+	if err := h.reg.DeleteBlob(r.Context(), t.Repo, t.Digest); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusAccepted)
+	return nil
+}

@@ -1,0 +1,100 @@
+package distribution
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/berthregistry/berth/shared/oci"
+)
+
+// statuses are what HTTP calls the kinds of errors.
+var statuses = map[*oci.Error]int{
+	oci.ErrBlobUnknown:         http.StatusNotFound,
+	oci.ErrUploadInvalid:       http.StatusBadRequest,
+	oci.ErrUploadUnknown:       http.StatusNotFound,
+	oci.ErrDigestInvalid:       http.StatusBadRequest,
+	oci.ErrManifestBlobUnknown: http.StatusBadRequest,
+	oci.ErrManifestInvalid:     http.StatusBadRequest,
+	oci.ErrManifestUnknown:     http.StatusNotFound,
+	oci.ErrNameInvalid:         http.StatusBadRequest,
+	oci.ErrNameUnknown:         http.StatusNotFound,
+	oci.ErrSizeInvalid:         http.StatusBadRequest,
+	oci.ErrUnauthorized:        http.StatusUnauthorized,
+	oci.ErrDenied:              http.StatusForbidden,
+	oci.ErrUnsupported:         http.StatusNotFound,
+	oci.ErrTooManyRequests:     http.StatusTooManyRequests,
+	oci.ErrOutOfOrder:          http.StatusRequestedRangeNotSatisfiable,
+	oci.ErrTooLarge:            http.StatusRequestEntityTooLarge,
+	oci.ErrTooManyTags:         http.StatusRequestURITooLong,
+	oci.ErrPrecondition:        http.StatusPreconditionFailed,
+	oci.ErrMethod:              http.StatusMethodNotAllowed,
+	oci.ErrPage:                http.StatusBadRequest,
+
+	// Of the statuses that the spec has for the deletion of a blob, 405 is the
+	// one that says "there is something, but this cannot be done with it".
+	oci.ErrInUse: http.StatusMethodNotAllowed,
+}
+
+// An errorBody is the spec's form of an error ("Error Codes").
+type errorBody struct {
+	Errors []errorItem `json:"errors"`
+}
+
+type errorItem struct {
+	Code    string `json:"code"`
+	Message string `json:"message,omitempty"`
+	Detail  any    `json:"detail,omitempty"`
+}
+
+// fail answers with an error. What has no code of the spec is internal: its
+// cause goes to the log, and the client is told only by which id it is found
+// there.
+func (h *handler) fail(w *recorder, r *http.Request, id string, err error) {
+	status, body := http.StatusInternalServerError, errorBody{[]errorItem{{
+		Code: "UNKNOWN", Message: "internal error", Detail: map[string]string{"requestId": id},
+	}}}
+	var many oci.Errors
+	var one *oci.Error
+	switch {
+	case errors.As(err, &many):
+		status, body = statuses[many[0].Kind()], errorBody{items(many...)}
+	case errors.As(err, &one):
+		status, body = statuses[one.Kind()], errorBody{items(one)}
+	default:
+		h.log.ErrorContext(r.Context(), "internal error", "request_id", id, "method", r.Method, "error", err)
+	}
+	raw, err := json.Marshal(body)
+	if err != nil {
+		raw = []byte(`{"errors":[]}`)
+	}
+	header := w.Header()
+	if status == http.StatusTooManyRequests {
+		header.Set("Retry-After", "1")
+	}
+	header.Set("Content-Type", "application/json")
+	header.Set("Content-Length", strconv.Itoa(len(raw)))
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(raw)
+	}
+}
+
+func items(errs ...*oci.Error) []errorItem {
+	out := make([]errorItem, len(errs))
+	for i, e := range errs {
+		out[i] = errorItem{Code: e.Code, Message: e.Message, Detail: e.Detail}
+	}
+	return out
+}
+
+func writeJSON(w http.ResponseWriter, r *http.Request, body []byte) {
+	if w.Header().Get("Content-Type") == "" {
+		w.Header().Set("Content-Type", "application/json")
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body) // a client that hung up is not told
+	}
+}

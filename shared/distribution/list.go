@@ -1,0 +1,99 @@
+package distribution
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/berthregistry/berth/shared/oci"
+)
+
+// listTags is end-8a and end-8b.
+func (h *handler) listTags(w http.ResponseWriter, r *http.Request, t Target) error {
+	q := r.URL.Query()
+	n, err := pageSize(q)
+	if err != nil {
+		return err
+	}
+	last := q.Get("last")
+	if len(last) > oci.MaxTag {
+		return oci.ErrPage.With(nil, "last is not a tag")
+	}
+	tags, more, err := h.reg.Tags(r.Context(), t.Repo, last, n)
+	if err != nil {
+		return err
+	}
+	return writePage(w, r, page{path: "/v2/" + t.Repo + "/tags/list", query: q, names: tags, more: more,
+		body: struct {
+			Name string   `json:"name"`
+			Tags []string `json:"tags"`
+		}{t.Repo, orEmpty(tags)}})
+}
+
+// listRepositories is the catalog, which the spec only reserves the name of;
+// its form is that of the Docker registry.
+func (h *handler) listRepositories(w http.ResponseWriter, r *http.Request, _ Target) error {
+	q := r.URL.Query()
+	n, err := pageSize(q)
+	if err != nil {
+		return err
+	}
+	last := q.Get("last")
+	if len(last) > oci.MaxName {
+		return oci.ErrPage.With(nil, "last is not a repository")
+	}
+	repos, more, err := h.reg.Repositories(r.Context(), last, n)
+	if err != nil {
+		return err
+	}
+	return writePage(w, r, page{path: "/v2/_catalog", query: q, names: repos, more: more,
+		body: struct {
+			Repositories []string `json:"repositories"`
+		}{orEmpty(repos)}})
+}
+
+// pageSize reads n, -1 if there is none. Errors: oci.ErrPage.
+func pageSize(q url.Values) (int, error) {
+	if !q.Has("n") {
+		return -1, nil
+	}
+	n, err := strconv.Atoi(q.Get("n"))
+	if err != nil || n < 0 {
+		return 0, oci.ErrPage.With(nil, "n must be a whole number from 0")
+	}
+	return n, nil
+}
+
+// A page is a list of names that may go on.
+type page struct {
+	path  string
+	query url.Values
+	names []string
+	more  bool
+	body  any
+}
+
+func writePage(w http.ResponseWriter, r *http.Request, p page) error {
+	raw, err := json.Marshal(p.body)
+	if err != nil {
+		return err
+	}
+	if p.more && len(p.names) > 0 {
+		next := url.Values{"last": {p.names[len(p.names)-1]}}
+		if p.query.Has("n") {
+			next.Set("n", p.query.Get("n"))
+		}
+		setNext(w.Header(), p.path, next)
+	}
+	writeJSON(w, r, raw)
+	return nil
+}
+
+// orEmpty makes an empty list [] and not null.
+func orEmpty(names []string) []string {
+	if names == nil {
+		return []string{}
+	}
+	return names
+}

@@ -1,0 +1,124 @@
+package distribution
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+
+	"github.com/berthregistry/berth/shared/oci"
+	"github.com/berthregistry/berth/shared/registry"
+)
+
+// getManifest is end-3 with GET.
+func (h *handler) getManifest(w http.ResponseWriter, r *http.Request, t Target) error {
+	m, err := h.reg.Manifest(r.Context(), t.Repo, t.Ref)
+	if err != nil {
+		return err
+	}
+	h.serveManifest(w, r, t, m)
+	return nil
+}
+
+// headManifest is end-3 with HEAD.
+func (h *handler) headManifest(w http.ResponseWriter, r *http.Request, t Target) error {
+	m, err := h.reg.StatManifest(r.Context(), t.Repo, t.Ref)
+	if err != nil {
+		return err
+	}
+	h.serveManifest(w, r, t, m)
+	return nil
+}
+
+func (h *handler) serveManifest(w http.ResponseWriter, r *http.Request, t Target, m registry.Manifest) {
+	header := w.Header()
+	etag := `"` + string(m.Digest) + `"`
+	header["Content-Type"] = []string{m.MediaType}
+	header["Docker-Content-Digest"] = []string{string(m.Digest)}
+	header["Etag"] = []string{etag}
+	// Also on 304: who refers to a manifest can change while it cannot.
+	writePresence(h.reg.Rules(t.Repo).ReferrersHeader, header, r.Header, m.Referrers)
+	if noneMatch(r.Header, etag) {
+		delete(header, "Content-Type")
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	header["Content-Length"] = []string{strconv.FormatInt(m.Size, 10)}
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(m.Body) // a client that hung up is not told
+	}
+}
+
+// putManifest is end-7a and end-7b.
+func (h *handler) putManifest(w http.ResponseWriter, r *http.Request, t Target) error {
+	tags := r.URL.Query()["tag"]
+	for _, tag := range tags {
+		if !oci.ValidTag(tag) {
+			return oci.ErrNameInvalid.With(map[string]string{"tag": tag}, "%q is not a tag", tag)
+		}
+	}
+	pre, err := precondition(r.Header)
+	if err != nil {
+		return err
+	}
+	body, err := h.readManifest(w, r)
+	if err != nil {
+		return err
+	}
+	out, err := h.reg.PutManifest(r.Context(), registry.ManifestPush{
+		Repo: t.Repo, Ref: t.Ref, Tags: tags, If: pre,
+		ContentType: r.Header.Get("Content-Type"), Body: body,
+	})
+	if err != nil {
+		return err
+	}
+	header := w.Header()
+	header.Set("Location", "/v2/"+t.Repo+"/manifests/"+string(out.Digest))
+	header.Set("Docker-Content-Digest", string(out.Digest))
+	header.Set("Etag", `"`+string(out.Digest)+`"`)
+	if out.Subject != "" {
+		header.Set("Oci-Subject", string(out.Subject))
+	}
+	if len(tags) > 0 {
+		header["Oci-Tag"] = tags
+	}
+	w.WriteHeader(http.StatusCreated)
+	return nil
+}
+
+// readManifest reads a body up to the limit. What announces itself as longer is
+// refused before it is sent.
+func (h *handler) readManifest(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	limit := h.reg.Limits().ManifestSize
+	tooLarge := oci.ErrTooLarge.With(map[string]int64{"limit": limit}, "manifests may have up to %d bytes", limit)
+	if r.ContentLength > limit {
+		return nil, tooLarge
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	var over *http.MaxBytesError
+	switch {
+	case errors.As(err, &over):
+		return nil, tooLarge
+	case err != nil:
+		return nil, oci.ErrSizeInvalid.With(nil, "the body broke off")
+	}
+	return body, nil
+}
+
+// deleteManifest is end-9.
+func (h *handler) deleteManifest(w http.ResponseWriter, r *http.Request, t Target) error {
+	pre, err := precondition(r.Header)
+	if err != nil {
+		return err
+	}
+	if t.Ref.Tag != "" {
+		err = h.reg.DeleteTag(r.Context(), t.Repo, t.Ref.Tag, pre)
+	} else {
+		err = h.reg.DeleteManifest(r.Context(), t.Repo, t.Ref.Digest, pre)
+	}
+	if err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusAccepted)
+	return nil
+}

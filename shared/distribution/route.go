@@ -1,0 +1,116 @@
+package distribution
+
+import (
+	"strings"
+
+	"github.com/berthregistry/berth/shared/oci"
+)
+
+// A Route is a kind of resource.
+type Route string
+
+// The routes. Their values are what logs and metrics call them.
+const (
+	RoutePing      Route = "ping"      // /v2/
+	RouteCatalog   Route = "catalog"   // /v2/_catalog
+	RouteTags      Route = "tags"      // /v2/<name>/tags/list
+	RouteManifest  Route = "manifest"  // /v2/<name>/manifests/<tag-or-digest>
+	RouteReferrers Route = "referrers" // /v2/<name>/referrers/<digest>
+	RouteBlob      Route = "blob"      // /v2/<name>/blobs/<digest>
+	RouteUploads   Route = "uploads"   // /v2/<name>/blobs/uploads/
+	RouteUpload    Route = "upload"    // /v2/<name>/blobs/uploads/<id>
+	RouteNone      Route = "none"      // anything else
+)
+
+// A Target is what a path points to. What the route does not have is zero.
+type Target struct {
+	Route  Route
+	Repo   string
+	Ref    oci.Reference // manifest
+	Digest oci.Digest    // blob, referrers
+	Upload string
+}
+
+// Label is the last part of the target, for logs.
+func (t Target) Label() string {
+	switch {
+	case t.Upload != "":
+		return t.Upload
+	case t.Digest != "":
+		return string(t.Digest)
+	}
+	return t.Ref.String()
+}
+
+// Parse reads the path of a request, decoded. All names, tags and digests in it
+// are checked here and nowhere behind. The target is of use beside an error: it
+// then holds what was understood. Errors: oci.ErrNameInvalid,
+// oci.ErrDigestInvalid, oci.ErrManifestUnknown, and oci.ErrUnsupported for a
+// path that is none of the spec's.
+//
+// A name has slashes and may have segments like "blobs", so paths are read from
+// their end.
+func Parse(path string) (Target, error) {
+	rest, ok := strings.CutPrefix(path, "/v2")
+	switch {
+	case !ok || rest != "" && rest[0] != '/':
+		return Target{Route: RouteNone}, oci.ErrUnsupported.With(nil, "the registry is at /v2/")
+	case rest == "" || rest == "/":
+		return Target{Route: RoutePing}, nil
+	case rest == "/_catalog":
+		return Target{Route: RouteCatalog}, nil
+	}
+	t, name, last := split(rest[1:])
+	if t.Route == RouteNone || name == "" {
+		return Target{Route: RouteNone}, oci.ErrUnsupported.With(nil, "no such endpoint")
+	}
+	if !oci.ValidName(name) {
+		return t, oci.ErrNameInvalid.With(map[string]string{"name": name}, "%q is not a repository name", name)
+	}
+	t.Repo = name
+	var err error
+	switch t.Route {
+	case RouteManifest:
+		t.Ref, err = oci.ParseReference(last)
+	case RouteBlob, RouteReferrers:
+		t.Digest, err = oci.ParseDigest(last)
+	case RouteUpload:
+		t.Upload = last
+	}
+	return t, err
+}
+
+// split finds the route by the segments before the last one.
+func split(rest string) (t Target, name, last string) {
+	for _, suffix := range []string{"/blobs/uploads/", "/blobs/uploads"} {
+		if name, ok := strings.CutSuffix(rest, suffix); ok {
+			return Target{Route: RouteUploads}, name, ""
+		}
+	}
+	if name, ok := strings.CutSuffix(rest, "/tags/list"); ok {
+		return Target{Route: RouteTags}, name, ""
+	}
+	head, last, _ := cutLast(rest)
+	for _, k := range []struct {
+		infix string
+		route Route
+	}{
+		{"/blobs/uploads", RouteUpload},
+		{"/blobs", RouteBlob},
+		{"/manifests", RouteManifest},
+		{"/referrers", RouteReferrers},
+	} {
+		if name, ok := strings.CutSuffix(head, k.infix); ok {
+			return Target{Route: k.route}, name, last
+		}
+	}
+	return Target{Route: RouteNone}, "", ""
+}
+
+func cutLast(s string) (before, after string, ok bool) {
+	i := strings.LastIndexByte(s, '/')
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+1:], true
+}
