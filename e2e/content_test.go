@@ -14,9 +14,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"oras.land/oras-go/v2/content"
 )
 
 // tag is the tag of whatever the tests push, and its name in a layout.
@@ -107,15 +107,12 @@ func newIndexLayout(t *testing.T) string {
 		if err != nil {
 			t.Fatalf("read a manifest: %v", err)
 		}
-		child := content.NewDescriptorFromBytes(ocispec.MediaTypeImageManifest, raw)
+		child := ociDescriptor(ocispec.MediaTypeImageManifest, raw, digest.SHA256)
 		child.Platform = &platform
 		index.Manifests = append(index.Manifests, child)
 	}
-	raw, err := json.Marshal(index)
-	if err != nil {
-		t.Fatalf("write an index: %v", err)
-	}
-	root := content.NewDescriptorFromBytes(index.MediaType, raw)
+	raw := marshal(t, index)
+	root := ociDescriptor(index.MediaType, raw, digest.SHA256)
 	store := orasLayout(t, dir)
 	if err := store.Push(t.Context(), root, bytes.NewReader(raw)); err != nil {
 		t.Fatalf("write an index: %v", err)
@@ -173,4 +170,18 @@ func randomBytes(size int) []byte {
 		p[i] = byte(rand.Int())
 	}
 	return p
+}
+
+// ociDescriptor describes content by the given algorithm.
+func ociDescriptor(mediaType string, blob []byte, algorithm digest.Algorithm) ocispec.Descriptor {
+	return ocispec.Descriptor{MediaType: mediaType, Digest: algorithm.FromBytes(blob), Size: int64(len(blob))}
+}
+
+func marshal(t *testing.T, v any) []byte {
+	t.Helper()
+	raw, err := json.Marshal(v)
+	if err != nil {
+		t.Fatalf("marshal: %v", err)
+	}
+	return raw
 }
