@@ -44,6 +44,7 @@ var layers = map[string]layer{
 
 	"shared/distribution": {may: []string{"shared/oci", "shared/registry"}},
 	"shared/settings":     {may: []string{"shared/oci", "shared/registry"}, never: []string{"net/http"}},
+	"shared/telemetry":    {may: []string{"shared/oci", "shared/distribution"}},
 
 	"cmd/...":     {may: []string{"shared/...", "cmd/..."}, aws: true},
 	"scripts/...": {may: []string{"shared/...", "scripts/..."}},
