@@ -20,9 +20,9 @@ import (
 //	object#<key>
 //	  object                                 how many blob items share an object
 //	digest#<digest>
-//	  <name>                                 a repository that has the blob
+//	  repo#<name>                            a repository that has the blob
 //	repos
-//	  <name>                                 a repository that was pushed to
+//	  repo#<name>                            a repository that was pushed to
 //
 // Objects in the blob store:
 //
@@ -31,7 +31,7 @@ import (
 //
 // Names, tags and digests hold no "#". Types may: see typeInKey.
 
-func repoPartition(repo string) string { return "repo#" + repo }
+func repoPartition(repo string) string { return repoPrefix + repo }
 
 func manifestKey(repo string, d oci.Digest) table.Key {
 	return table.Key{Partition: repoPartition(repo), Sort: "manifest#" + string(d)}
@@ -98,12 +98,17 @@ func objectItemKey(object string) table.Key {
 func digestPartition(d oci.Digest) string { return "digest#" + string(d) }
 
 func digestKey(d oci.Digest, repo string) table.Key {
-	return table.Key{Partition: digestPartition(d), Sort: repo}
+	return table.Key{Partition: digestPartition(d), Sort: repoPrefix + repo}
 }
 
-const reposPartition = "repos"
+const (
+	reposPartition = "repos"
+	repoPrefix     = "repo#"
+)
 
-func repoKey(repo string) table.Key { return table.Key{Partition: reposPartition, Sort: repo} }
+func repoKey(repo string) table.Key {
+	return table.Key{Partition: reposPartition, Sort: repoPrefix + repo}
+}
 
 func blobObject(id string) string { return "blobs/" + id[:2] + "/" + id }
 

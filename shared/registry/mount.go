@@ -22,7 +22,7 @@ func (r *Registry) Mount(ctx context.Context, repo, from string, d oci.Digest) e
 	sources := []string{from}
 	if from == "" {
 		var err error
-		if sources, _, err = r.names(ctx, digestPartition(d), "", "", maxSources); err != nil {
+		if sources, _, err = r.names(ctx, digestPartition(d), repoPrefix, "", maxSources); err != nil {
 			return err
 		}
 	}

@@ -33,7 +33,7 @@ func (r *Registry) Tags(ctx context.Context, repo, after string, n int) ([]strin
 
 // Repositories lists up to n repositories after one, like Tags.
 func (r *Registry) Repositories(ctx context.Context, after string, n int) ([]string, bool, error) {
-	return r.names(ctx, reposPartition, "", after, n)
+	return r.names(ctx, reposPartition, repoPrefix, after, n)
 }
 
 // names lists what comes behind prefix in the sort keys of a partition.
