@@ -12,6 +12,10 @@ type Rules struct {
 	// index is pushed.
 	Indexes IndexRule
 
+	// SparseImages lets the config and the layers of an image be missing when
+	// the image is pushed.
+	SparseImages bool
+
 	// ReferrersHeader says when manifests are served with OCI-Referrers.
 	ReferrersHeader HeaderMode
 }
@@ -85,5 +89,5 @@ func (r Rules) requires(m oci.Manifest, c oci.Child) bool {
 	if oci.IsIndex(m.MediaType) {
 		return r.Indexes.Requires(oci.PlatformString(c.Platform))
 	}
-	return !c.Optional
+	return !c.Optional && !r.SparseImages
 }

@@ -41,6 +41,9 @@ type Repository struct {
 	// them. See Indexes.
 	Indexes Indexes `yaml:"indexes"`
 
+	// Images says whether an image may lack its config and layers. See Images.
+	Images Images `yaml:"images"`
+
 	// ReferrersHeader says when manifests are served with the header
 	// OCI-Referrers. See ReferrersHeader.
 	ReferrersHeader ReferrersHeader `yaml:"referrers-header"`
@@ -58,6 +61,14 @@ type Repository struct {
 //
 // A push that misses some is refused, and the answer names each one.
 type Indexes struct{ rule registry.IndexRule }
+
+// Images says which of the blobs that an image manifest lists, its config and
+// its layers, must be in the repository when the manifest is pushed.
+//
+//   - all (the default): each of them, but those that may not be distributed.
+//   - none: the image may be sparse as it likes, for a repository of manifests
+//     whose blobs are elsewhere.
+type Images struct{ sparse bool }
 
 // ReferrersHeader says when the answer to a GET or HEAD of a manifest carries
 // OCI-Referrers, by which a client knows whether it is worth asking for what
@@ -103,7 +114,7 @@ func (r Repository) rules() registry.Rules {
 	if mode == "" {
 		mode = registry.HeaderAlways
 	}
-	return registry.Rules{Indexes: r.Indexes.rule, ReferrersHeader: mode}
+	return registry.Rules{Indexes: r.Indexes.rule, SparseImages: r.Images.sparse, ReferrersHeader: mode}
 }
 
 // ForRegistry returns the limits as the registry takes them.

@@ -110,6 +110,7 @@ func TestParseErrorsSayWhere(t *testing.T) {
 		{"repositories:\n  - pattern:", `f:2:12: this entry has no pattern`},
 		{"repositories:\n  - pattern: a\n  - pattern: b\n  - pattern: a", `f:4:14: pattern "a" is there already, and the first holds`},
 		{"repositories:\n  - pattern: a\n    indexes: some", `f:3:14: indexes is all, none or a list of platforms, not "some"`},
+		{"repositories:\n  - pattern: a\n    images: some", `f:3:13: images is all or none, not "some"`},
 		{"repositories:\n  - pattern: a\n    indexes: [linux/amd64]", `f:3:14: a word is expected here`},
 		{"repositories:\n  - pattern: a\n    indexes:\n      platforms: []", `f:4:16: no platforms are listed`},
 		{"repositories:\n  - pattern: a\n    indexes:\n      platforms: [linux]", `f:4:19: "linux" is no platform`},
@@ -172,4 +173,16 @@ func FuzzParse(f *testing.F) {
 		}
 		s.Rules("a/b")
 	})
+}
+
+func TestImages(t *testing.T) {
+	s, err := Parse("f", []byte("repositories: [{pattern: a, images: none}, {pattern: b, images: all}]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for repo, want := range map[string]bool{"a": true, "b": false, "c": false} {
+		if got := s.Rules(repo).SparseImages; got != want {
+			t.Errorf("SparseImages of %s = %v, want %v", repo, got, want)
+		}
+	}
 }

@@ -96,6 +96,19 @@ func (x *Indexes) platforms(node ast.Node) error {
 	return nil
 }
 
+// UnmarshalYAML reads all or none.
+func (i *Images) UnmarshalYAML(node ast.Node) error {
+	text, err := word(node)
+	if err != nil {
+		return err
+	}
+	if text != "all" && text != "none" {
+		return refuse(node, "images is all or none, not %q", text)
+	}
+	i.sparse = text == "none"
+	return nil
+}
+
 // A platform is os/architecture[/variant].
 type platform string
 
