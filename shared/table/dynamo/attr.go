@@ -79,17 +79,21 @@ func decode[V any](image map[string]V, attr func(name string, v V) (table.Attr, 
 		if err != nil {
 			return table.Item{}, err
 		}
-		switch {
-		case name == attrPartition:
+		switch name {
+		case attrPartition:
 			it.Partition = a.Str()
-		case name == attrSort:
+		case attrSort:
 			it.Sort = a.Str()
-		case name == attrVersion:
+		case attrVersion:
 			it.Version = a.Str()
-		case name == attrExpires && a.Kind == table.KindN:
-			it.Expires = time.Unix(a.Num(), 0).UTC()
-		case a.Kind != 0:
-			it.Attrs = append(it.Attrs, a)
+		case attrExpires:
+			if a.Kind == table.KindN {
+				it.Expires = time.Unix(a.Num(), 0).UTC()
+			}
+		default:
+			if a.Kind != 0 {
+				it.Attrs = append(it.Attrs, a)
+			}
 		}
 	}
 	slices.SortFunc(it.Attrs, func(a, b table.Attr) int { return strings.Compare(a.Name, b.Name) })

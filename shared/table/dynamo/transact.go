@@ -14,11 +14,11 @@ import (
 	"github.com/berthregistry/berth/shared/table"
 )
 
-// Transactions that meet on an item are refused, all of them or all but one.
-// Ten attempts take some two seconds in all, in which sixty-four writers of
-// one item get by each other.
+// DynamoDB refuses a transaction that meets another on an item, rather than to
+// queue it. Sixteen attempts are given up after some six seconds; long before
+// that, sixty-four writers of one item have got by each other.
 const (
-	conflictAttempts = 10
+	conflictAttempts = 16
 	conflictFirst    = 20 * time.Millisecond
 	conflictMost     = time.Second
 )
