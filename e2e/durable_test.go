@@ -67,8 +67,8 @@ func TestKillInTheMiddleOfPushes(t *testing.T) {
 		if err := remote.Write(at(t, server, doneTag), done); err != nil {
 			t.Fatalf("push: %v", err)
 		}
-		ended := make(chan error, 1)
-		go func() { ended <- remote.Write(at(t, server, tornTag), torn, noRetry) }()
+		ended, target := make(chan error, 1), at(t, server, tornTag)
+		go func() { ended <- remote.Write(target, torn, noRetry) }()
 		time.Sleep(after * time.Millisecond)
 		server.Kill()
 		<-ended
