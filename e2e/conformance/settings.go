@@ -5,4 +5,5 @@ package main
 const sparse = `repositories:
   - pattern: conformance/sparse/**
     indexes: none
+    images: none
 `
