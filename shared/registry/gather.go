@@ -96,7 +96,15 @@ func (r *Registry) gather(ctx context.Context, u upload, h hashing, body io.Read
 		}
 		return r.append(ctx, u, io.MultiReader(bytes.NewReader(head), io.TeeReader(body, h)))
 	}
-	return r.append(ctx, u, io.TeeReader(body, h))
+	// Most uploads end with an empty PUT, which the blob store need not hear of.
+	var first [1]byte
+	switch n, err := io.ReadFull(body, first[:]); {
+	case n == 0 && errors.Is(err, io.EOF):
+		return u, nil
+	case err != nil:
+		return u, err
+	}
+	return r.append(ctx, u, io.TeeReader(io.MultiReader(bytes.NewReader(first[:]), body), h))
 }
 
 func (r *Registry) append(ctx context.Context, u upload, body io.Reader) (upload, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -31,7 +32,11 @@ type foundChild struct {
 // meet reads everything that the push touches, in batches. Errors: oci.Errors
 // about the missing children.
 func (r *Registry) meet(ctx context.Context, in *incoming) (*met, error) {
-	items, err := r.many(ctx, in.keys())
+	// The manifest itself is in the first batch: if it is there already, its
+	// children were looked at when it came.
+	keys := unique(in.keys())
+	first := min(len(keys), table.MaxKeys)
+	items, err := r.many(ctx, keys[:first])
 	if err != nil {
 		return nil, err
 	}
@@ -51,6 +56,11 @@ func (r *Registry) meet(ctx context.Context, in *incoming) (*met, error) {
 	if m.manifest {
 		return m, nil
 	}
+	more, err := r.many(ctx, keys[first:])
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(items, more)
 	if m.children, err = r.find(in, items); err != nil {
 		return nil, err
 	}
@@ -106,9 +116,7 @@ func (r *Registry) many(ctx context.Context, keys []table.Key) (map[table.Key]ta
 		if err != nil {
 			return nil, fmt.Errorf("read what a manifest refers to: %w", err)
 		}
-		for k, item := range items {
-			found[k] = item
-		}
+		maps.Copy(found, items)
 		keys = keys[n:]
 	}
 	return found, nil
