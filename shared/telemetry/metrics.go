@@ -1,7 +1,6 @@
 package telemetry
 
 import (
-	"cmp"
 	"maps"
 	"net/http"
 	"slices"
@@ -67,7 +66,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 }
 
 func (m *metrics) observe(x distribution.Exchange) {
-	s := m.of(labels{method(x.Method), cmp.Or(x.Route, "none")})
+	s := m.of(labels{method(x.Method), x.Route})
 	class := x.Status / 100
 	if class < 1 || class > 5 {
 		class = 0

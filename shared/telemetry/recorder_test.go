@@ -100,7 +100,7 @@ func TestMetrics(t *testing.T) {
 		wg.Go(func() {
 			r.Observe(request(t), pull())
 			x := pull()
-			x.Method, x.Route, x.Status, x.Bytes = "BREW", "", 418, 0
+			x.Method, x.Route, x.Status, x.Bytes = "BREW", "none", 418, 0
 			r.Observe(request(t), x)
 		})
 	}
