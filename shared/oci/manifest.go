@@ -9,9 +9,12 @@ import (
 // A Descriptor points to content (image-spec, "Content Descriptors").
 type Descriptor = v1.Descriptor
 
-// MaxArtifactType is the longest artifact type taken of a manifest with a
-// subject, in bytes: two names of RFC 6838 (127 each) and a slash.
+// MaxArtifactType is the longest artifact type taken, in bytes: two names of RFC
+// 6838 (127 each) and a slash.
 const MaxArtifactType = 255
+
+// MaxPlatform is the longest platform taken, in bytes of PlatformString.
+const MaxPlatform = 255
 
 // A Manifest is what Berth needs to know of an image manifest or an index. The
 // bytes as pushed stay what is stored and served.
@@ -90,7 +93,7 @@ func ParseManifest(contentType string, body []byte) (Manifest, error) {
 	} else {
 		p.image()
 	}
-	if p.err == nil && m.Subject != nil && len(m.ArtifactType) > MaxArtifactType {
+	if len(m.ArtifactType) > MaxArtifactType {
 		p.fail("artifact type of %d bytes, %d are allowed", len(m.ArtifactType), MaxArtifactType)
 	}
 	if p.err != nil {

@@ -113,7 +113,9 @@ func TestParseManifestRefuses(t *testing.T) {
 		"sizes that disagree": {oci.MediaTypeIndex, `{"schemaVersion":2,"manifests":[` + descriptor("a/b", digestA, "") +
 			`,` + strings.Replace(descriptor("a/b", digestA, ""), "7", "8", 1) + `]}`},
 		"a long artifact type": {oci.MediaTypeImage,
-			image(`,"artifactType":"` + strings.Repeat("x", 256) + `","subject":` + descriptor("a/b", digestC, ""))},
+			image(`,"artifactType":"` + strings.Repeat("x", 256) + `"`)},
+		"a long platform": {oci.MediaTypeIndex, `{"schemaVersion":2,"manifests":[` + descriptor("a/b", digestA,
+			`,"platform":{"os":"`+strings.Repeat("x", 255)+`","architecture":"y"}`) + `]}`},
 	} {
 		if _, err := oci.ParseManifest(c.mediaType, []byte(c.body)); !errors.Is(err, oci.ErrManifestInvalid) {
 			t.Errorf("%s: got %v, want MANIFEST_INVALID", name, err)

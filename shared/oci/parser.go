@@ -152,6 +152,9 @@ func (p *parser) descriptor(raw json.RawMessage, what string) (d Descriptor) {
 	if _, ok := f["size"]; !ok || d.Size < 0 {
 		p.fail("size must be given and not negative")
 	}
+	if n := len(PlatformString(d.Platform)); n > MaxPlatform {
+		p.fail("platform of %d bytes, %d are allowed", n, MaxPlatform)
+	}
 	if d.MediaType == "" {
 		p.fail("mediaType must be given")
 	}
