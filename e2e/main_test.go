@@ -42,7 +42,7 @@ func runOnOwnServer(m *testing.M) (code int, err error) {
 		return 0, fmt.Errorf("make a scratch folder: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	if binary, err = berth.Build(context.Background(), dir); err != nil {
+	if binary, err = berth.Build(context.Background(), dir, buildFlags()...); err != nil {
 		return 0, err
 	}
 	server, err := berth.Start(context.Background(), binary, filepath.Join(dir, "data"))
@@ -51,6 +51,15 @@ func runOnOwnServer(m *testing.M) (code int, err error) {
 	}
 	host = server.Addr
 	return m.Run(), server.Stop()
+}
+
+// buildFlags asks for a server with the race detector where BERTH_E2E_RACE is
+// set. Such a server ends with an error after a race, and so do the tests.
+func buildFlags() []string {
+	if os.Getenv("BERTH_E2E_RACE") == "" {
+		return nil
+	}
+	return []string{"-race"}
 }
 
 // newRepo returns the name of a repository that nothing else uses.

@@ -26,14 +26,16 @@ const (
 var listening = regexp.MustCompile(`(127\.0\.0\.1:[1-9][0-9]*).*\n`)
 
 // Build compiles the berth command of the checkout that holds the current
-// folder, and returns the path of the binary, which it writes to dir.
-func Build(ctx context.Context, dir string) (string, error) {
+// folder, and returns the path of the binary, which it writes to dir. More
+// flags of go build go into flags.
+func Build(ctx context.Context, dir string, flags ...string) (string, error) {
 	root, err := findRoot()
 	if err != nil {
 		return "", err
 	}
 	binary := filepath.Join(dir, "berth")
-	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/berth")
+	args := append([]string{"build", "-o", binary}, flags...)
+	build := exec.CommandContext(ctx, "go", append(args, "./cmd/berth")...)
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build berth: %w\n%s", err, out)
