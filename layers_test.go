@@ -43,7 +43,6 @@ var layers = map[string]layer{
 	"shared/blobs/s3":        {may: []string{"shared/blobs"}, aws: true},
 
 	"shared/distribution": {may: []string{"shared/oci", "shared/registry"}},
-	"shared/telemetry":    {may: []string{"shared/oci", "shared/distribution"}},
 	"shared/settings":     {may: []string{"shared/oci", "shared/registry"}, never: []string{"net/http"}},
 	"shared/telemetry":    {may: []string{"shared/oci", "shared/distribution"}},
 
