@@ -20,7 +20,7 @@ func fake(t *testing.T, script string) string {
 func TestStartSaysWhyItFailed(t *testing.T) {
 	tests := []struct{ name, script, want string }{
 		{"ends at once", "echo the folder is taken; exit 3", "the folder is taken"},
-		{"listens nowhere", "echo ready on 127.0.0.1:1; sleep 60", "connection refused"},
+		{"listens nowhere", "echo ready on 127.0.0.1:1; exec sleep 60", "connection refused"},
 	}
 	for _, tt := range tests {
 		server, err := Start(t.Context(), fake(t, tt.script), t.TempDir())
