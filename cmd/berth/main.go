@@ -1,0 +1,46 @@
+// Berth is a private OCI registry. This is its command line: the registry
+// itself for a laptop or a VM, and what goes with it.
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/alecthomas/kong"
+)
+
+type commands struct {
+	Serve   serve   `cmd:"" help:"Run a registry on this machine."`
+	Version version `cmd:"" help:"Print the version."`
+}
+
+// A terminal is where a command writes: results to out, the rest to err.
+type terminal struct{ out, err io.Writer }
+
+func main() { os.Exit(run(os.Args[1:], terminal{os.Stdout, os.Stderr})) }
+
+// run returns the exit status: 1 for a command that failed, 2 for one that was
+// not understood.
+func run(args []string, t terminal) int {
+	parser, err := kong.New(&commands{},
+		kong.Name("berth"),
+		kong.Description("Berth is a private OCI registry."),
+		kong.Writers(t.out, t.err),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)
+	if err != nil {
+		fmt.Fprintln(t.err, "berth:", err)
+		return 1
+	}
+	command, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintf(t.err, "berth: %v; see berth --help\n", err)
+		return 2
+	}
+	if err := command.Run(t); err != nil {
+		fmt.Fprintln(t.err, "berth:", err)
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/berthregistry/berth/shared/distribution"
+	"github.com/berthregistry/berth/shared/registry"
+	"github.com/berthregistry/berth/shared/settings"
+	"github.com/berthregistry/berth/shared/telemetry"
+)
+
+// serve is the command that runs a registry.
+type serve struct {
+	Listen    string           `default:"127.0.0.1:5000" env:"BERTH_LISTEN" help:"Address to listen on; port 0 takes a free one."`
+	Data      string           `default:"./berth-data" env:"BERTH_DATA" help:"Folder that holds everything; it is made if need be."`
+	Config    string           `env:"BERTH_CONFIG" placeholder:"FILE" help:"Settings by repository, in YAML; a changed file is read again."`
+	TLSCert   string           `name:"tls-cert" and:"tls" env:"BERTH_TLS_CERT" placeholder:"FILE" help:"Certificate chain in PEM; with it the registry speaks HTTPS."`
+	TLSKey    string           `name:"tls-key" and:"tls" env:"BERTH_TLS_KEY" placeholder:"FILE" help:"The certificate's private key in PEM."`
+	LogFormat telemetry.Format `enum:"text,json" default:"text" env:"BERTH_LOG_FORMAT" help:"How a line of the log looks: text or json."`
+	LogLevel  slog.Level       `default:"info" env:"BERTH_LOG_LEVEL" help:"Log from this level on: debug, info, warn or error; requests are info."`
+	Pprof     string           `env:"BERTH_PPROF" placeholder:"HOST:PORT" help:"Loopback address at which to offer Go's profiles."`
+}
+
+// Help is what berth serve --help says beneath the flags.
+func (serve) Help() string {
+	return `The registry keeps all it has in one folder, needs nothing else, and logs to
+standard error one line for each request. It asks nobody who they are: whoever
+reaches the address may push, pull and delete. /healthz and /metrics are beside
+/v2/. Interrupt it once to let requests finish, twice to end at once.
+
+Example:
+
+  berth serve &
+  skopeo copy --dest-tls-verify=false \
+    docker://docker.io/library/alpine docker://127.0.0.1:5000/team/alpine:1
+  berth tree 127.0.0.1:5000/team/alpine:1`
+}
+
+// Run serves until a signal comes.
+func (c *serve) Run(t terminal) error {
+	buffered := telemetry.NewWriter(t.err)
+	defer buffered.Flush()
+	log := telemetry.NewLogger(buffered, c.LogFormat, c.LogLevel)
+
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+
+	d, err := openData(c.Data, log)
+	if err != nil {
+		return err
+	}
+	defer d.close(log)
+
+	// What runs in the background ends before the folder is closed.
+	var background sync.WaitGroup
+	defer background.Wait()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+
+	rules, err := c.rules(ctx, &background, log)
+	if err != nil {
+		return err
+	}
+	server, err := c.server(d, rules, log)
+	if err != nil {
+		return err
+	}
+	listener, err := listen(c.Listen)
+	if err != nil {
+		return err
+	}
+	background.Go(func() { d.sweepHourly(ctx, log) })
+	if err := d.sign(c.url(listener.Addr())); err != nil {
+		log.Warn("no note of who holds the data folder", "error", err)
+	}
+	if _, err := fmt.Fprintf(t.out, "berth serves %s from %s\n", c.url(listener.Addr()), c.Data); err != nil {
+		return fmt.Errorf("print the address: %w", err)
+	}
+	warnIfOpen(listener.Addr(), log)
+	if err := c.profile(ctx, &background, log); err != nil {
+		return err
+	}
+	return serveUntil(signals, server, listener, log)
+}
+
+// rules are what the settings file says.
+func (c *serve) rules(ctx context.Context, background *sync.WaitGroup, log *slog.Logger) (registry.Options, error) {
+	if c.Config == "" {
+		return registry.Options{Rules: new(settings.Settings).Rules}, nil
+	}
+	file, err := settings.Open(c.Config, log)
+	if err != nil {
+		return registry.Options{}, err
+	}
+	reload := make(chan os.Signal, 1)
+	signal.Notify(reload, syscall.SIGHUP)
+	background.Go(func() {
+		defer signal.Stop(reload)
+		file.Follow(ctx, reload)
+	})
+	return registry.Options{Rules: file.Rules, Limits: file.Limits()}, nil
+}
+
+// server puts the registry together.
+func (c *serve) server(d *data, o registry.Options, log *slog.Logger) (*server, error) {
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	recorder := telemetry.New(log, metrics)
+	api := distribution.New(registry.New(d.table, d.blobs, o), distribution.Options{Observe: recorder.Observe, Log: log})
+	s := &server{handler: site{
+		registry: recorder.CountInFlight(paced(api, patience)),
+		pages:    pages(d.table, metrics),
+	}}
+	if c.TLSCert == "" {
+		return s, nil
+	}
+	pair, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
+	if err != nil {
+		return nil, fmt.Errorf("load the certificate: %w", err)
+	}
+	s.certificates = []tls.Certificate{pair}
+	return s, nil
+}
+
+// url is what to type to get here: the host as it was asked for, since the
+// listener calls 0.0.0.0 by another name, and the port as it was given.
+func (c *serve) url(addr net.Addr) string {
+	scheme := "http"
+	if c.TLSCert != "" {
+		scheme = "https"
+	}
+	host, _, _ := net.SplitHostPort(c.Listen) // listened on, so well formed
+	_, port, _ := net.SplitHostPort(addr.String())
+	return scheme + "://" + net.JoinHostPort(cmp.Or(host, "localhost"), port)
+}
+
+// warnIfOpen says what listening on more than the machine itself means.
+func warnIfOpen(addr net.Addr, log *slog.Logger) {
+	if tcp, ok := addr.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
+		log.Warn("whoever reaches this address may push, pull and delete", "address", addr.String())
+	}
+}
