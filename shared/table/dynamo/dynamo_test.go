@@ -1,7 +1,6 @@
 package dynamo_test
 
 import (
-	"context"
 	"crypto/rand"
 	"log/slog"
 	"os"
@@ -59,17 +58,12 @@ func newTable(t testing.TB, client *dynamodb.Client) string {
 	if err := dynamo.CreateTable(t.Context(), client, name); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		// t.Context has ended by now.
-		if _, err := client.DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: &name}); err != nil {
-			t.Log(err)
-		}
-	})
+	t.Cleanup(func() { dropTable(t, client, name) })
 	return name
 }
 
-// config is complete by itself: what is in the environment is no business of
-// the tests.
+// newClient takes nothing from the environment: what is there is no business
+// of the tests.
 func newClient(address string) *dynamodb.Client {
 	return dynamodb.New(dynamodb.Options{
 		Region: "eu-central-1", BaseEndpoint: &address, Credentials: anybody, Retryer: impatient(),

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"sync"
 	"testing"
@@ -50,7 +51,7 @@ func (l *lossyWire) wire(r request) answer {
 func newLossy(t *testing.T, l *lossyWire, retryer aws.Retryer) *dynamo.Store {
 	t.Helper()
 	l.engine = engine(t)
-	return newWiredTo(newTable(t, newClient(l.engine)), l.wire, retryer)
+	return newWiredTo(newTable(t, newClient(l.engine)), l.wire, retryer, slog.New(slog.DiscardHandler))
 }
 
 // A transaction happens, its answer is lost, the caller sends it again: it is

@@ -63,7 +63,6 @@ func (r *reader) read(ctx context.Context, sh *shard) (delivered bool, err error
 	// delivered again.
 	if len(changes) > 0 || next.isNews(sh.position) {
 		if err := r.save(ctx, sh.id, next); err != nil {
-			sh.iterator = nil
 			return false, err
 		}
 	}

@@ -43,6 +43,7 @@ func (r request) into(t testing.TB, v any) {
 type answer struct {
 	status int
 	body   string
+	date   string // by the service's clock, if it says so
 	err    error
 }
 
@@ -92,9 +93,13 @@ func (w wire) Do(r *http.Request) (*http.Response, error) {
 	if a.err != nil {
 		return nil, a.err
 	}
+	header := http.Header{"Content-Type": {"application/x-amz-json-1.0"}}
+	if a.date != "" {
+		header.Set("Date", a.date)
+	}
 	return &http.Response{
 		StatusCode: a.status,
-		Header:     http.Header{"Content-Type": {"application/x-amz-json-1.0"}},
+		Header:     header,
 		Body:       io.NopCloser(bytes.NewBufferString(a.body)),
 		Request:    r,
 	}, nil
@@ -102,11 +107,11 @@ func (w wire) Do(r *http.Request) (*http.Response, error) {
 
 // newWired returns a store whose requests all go to w.
 func newWired(w wire, retryer aws.Retryer) *dynamo.Store {
-	return newWiredTo("registry", w, retryer)
+	return newWiredTo("registry", w, retryer, slog.New(slog.DiscardHandler))
 }
 
 // newWiredTo returns such a store on the table called name.
-func newWiredTo(name string, w wire, retryer aws.Retryer) *dynamo.Store {
+func newWiredTo(name string, w wire, retryer aws.Retryer, log *slog.Logger) *dynamo.Store {
 	const region = "eu-central-1"
 	address := "http://wire.invalid"
 	client := dynamodb.New(dynamodb.Options{
@@ -115,5 +120,5 @@ func newWiredTo(name string, w wire, retryer aws.Retryer) *dynamo.Store {
 	streams := dynamodbstreams.New(dynamodbstreams.Options{
 		Region: region, BaseEndpoint: &address, Credentials: anybody, Retryer: retryer, HTTPClient: w,
 	})
-	return dynamo.New(client, streams, name, slog.New(slog.DiscardHandler))
+	return dynamo.New(client, streams, name, log)
 }
