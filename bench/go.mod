@@ -1,0 +1,3 @@
+module github.com/berthregistry/berth/bench
+
+go 1.26.0

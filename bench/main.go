@@ -1,0 +1,56 @@
+// Command bench measures Berth: each figure as a ratio, taken in one run on one
+// machine beside another registry or a bare baseline. scripts/bench runs it.
+//
+// It starts itself for two jobs that must not share a process with it: "bench
+// load", which puts load on a server, and "bench bare FILE", the baseline.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/berthregistry/berth/bench/load"
+	"github.com/berthregistry/berth/bench/target"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := run(ctx, os.Args[1:])
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+	case errors.Is(err, errShort):
+		defer os.Exit(1) // the report says it all
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		defer os.Exit(2)
+	}
+}
+
+// errShort is the error of a run in which everything worked, but some figure
+// is not what was wanted.
+var errShort = errors.New("figures fall short")
+
+func run(ctx context.Context, args []string) error {
+	switch {
+	case len(args) == 1 && args[0] == "load":
+		return load.Serve(ctx, os.Stdin, os.Stdout)
+	case len(args) == 2 && args[0] == "bare":
+		return target.ServeBare(args[1])
+	}
+	s, err := parse(args, os.Stderr)
+	if err != nil {
+		return err
+	}
+	b, err := newBench(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	return b.run(ctx)
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+
+	"github.com/berthregistry/berth/bench/client"
+	"github.com/berthregistry/berth/bench/load"
+	"github.com/berthregistry/berth/bench/machine"
+	"github.com/berthregistry/berth/bench/report"
+	"github.com/berthregistry/berth/bench/target"
+)
+
+// A stage is where one figure is taken: its servers, and a folder for their
+// data.
+type stage struct {
+	*bench
+	figure  string
+	dir     string
+	started []*target.Target
+}
+
+// ours starts a new Berth.
+func (s *stage) ours(ctx context.Context) (*target.Target, error) {
+	return s.keep(target.Berth(ctx, s.berth, s.dir))
+}
+
+// bare starts a server that does nothing but give this answer.
+func (s *stage) bare(ctx context.Context, a client.Answer) (*target.Target, error) {
+	return s.keep(target.Bare(ctx, a, s.dir, s.self, "bare"))
+}
+
+// all starts Berth, which is the first, and distribution, and adds what runs
+// already.
+func (s *stage) all(ctx context.Context) ([]*target.Target, error) {
+	ours, err := s.ours(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := []*target.Target{ours}
+	if s.distribution != "" {
+		t, err := s.keep(target.Distribution(ctx, s.distribution, s.dir))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, t)
+	}
+	for _, p := range s.peers {
+		t, err := target.At(p.name, p.url)
+		if err != nil {
+			return nil, err
+		}
+		if err := t.Ping(ctx); err != nil {
+			return nil, fmt.Errorf("peer %s: %w", p.name, err)
+		}
+		all = append(all, t)
+	}
+	return all, nil
+}
+
+func (s *stage) keep(t *target.Target, err error) (*target.Target, error) {
+	if err == nil {
+		s.started = append(s.started, t)
+	}
+	return t, err
+}
+
+// clear ends the servers and removes their data.
+func (s *stage) clear() {
+	for _, t := range s.started {
+		t.Stop()
+	}
+	os.RemoveAll(s.dir)
+}
+
+// measure puts a load on a target, from a process of its own.
+func (s *stage) measure(ctx context.Context, t *target.Target, l load.Load) (load.Result, error) {
+	l.Addr, l.Duration = t.Host(), s.duration
+	child := exec.CommandContext(ctx, s.self, "load")
+	child.Stderr = os.Stderr
+	machine.Tie(child)
+	r, err := l.Measure(ctx, child)
+	if err != nil {
+		return r, fmt.Errorf("%s: %w", t.Name, err)
+	}
+	return r, nil
+}
+
+// add puts a row into the report.
+func (s *stage) add(r report.Row) error {
+	r.Figure = s.figure
+	s.report.Rows = append(s.report.Rows, r)
+	return r.Write(s.table)
+}
+
+// repo is the name of a repository that no run before this one has used: what
+// runs already may have seen many.
+func repo(what string) string { return fmt.Sprintf("bench/%s-%08x", what, rand.Uint32()) }
+
+// race calls turn for each of n rivals, round after round, and returns what it
+// returned by rival and round. Each round begins with another rival, so that
+// none always runs in another's wake.
+func race[T any](ctx context.Context, rounds, n int, turn func(ctx context.Context, rival int) (T, error)) ([][]T, error) {
+	results := make([][]T, n)
+	for round := range rounds {
+		for i := range n {
+			rival := (round + i) % n
+			got, err := turn(ctx, rival)
+			if err := errors.Join(err, ctx.Err()); err != nil {
+				return nil, err
+			}
+			results[rival] = append(results[rival], got)
+		}
+	}
+	return results, nil
+}
+
+// each maps the results of rounds to numbers.
+func each[T any](results []T, number func(T) float64) []float64 {
+	numbers := make([]float64, len(results))
+	for i, r := range results {
+		numbers[i] = number(r)
+	}
+	return numbers
+}
+
+// ratio is that of ours to theirs, round by round.
+func ratio(ours, theirs []float64) report.Spread {
+	ratios := make([]float64, len(ours))
+	for i := range ours {
+		ratios[i] = ours[i] / theirs[i]
+	}
+	return report.Of(ratios)
+}

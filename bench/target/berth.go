@@ -1,0 +1,33 @@
+package target
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/berthregistry/berth/bench/machine"
+)
+
+// BuildBerth compiles the berth command of the checkout at root and returns
+// the path of the binary, which it writes to dir.
+func BuildBerth(ctx context.Context, root, dir string) (string, error) {
+	binary := filepath.Join(dir, "berth")
+	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/berth")
+	build.Dir = root
+	machine.Tie(build)
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build berth: %w\n%s", err, out)
+	}
+	return binary, nil
+}
+
+// Berth starts the registry of a binary as a user would, with its data in dir.
+func Berth(ctx context.Context, binary, dir string) (*Target, error) {
+	addr, err := freeAddr()
+	if err != nil {
+		return nil, fmt.Errorf("start berth: %w", err)
+	}
+	data := filepath.Join(dir, "berth")
+	return start(ctx, "berth", dir, addr, exec.CommandContext(ctx, binary, "serve", "--listen", addr, "--data", data))
+}
