@@ -4,8 +4,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"time"
 
+	"github.com/berthregistry/berth/shared/oci"
 	"github.com/berthregistry/berth/shared/registry"
 )
 
@@ -20,8 +20,7 @@ func (h *handler) getBlob(w http.ResponseWriter, r *http.Request, t Target) erro
 		return err
 	}
 	defer f.Close()
-	serveBlob(w, r, b, f)
-	return nil
+	return serveBlob(w, r, b, f)
 }
 
 // headBlob is end-2 with HEAD.
@@ -30,18 +29,15 @@ func (h *handler) headBlob(w http.ResponseWriter, r *http.Request, t Target) err
 	if err != nil {
 		return err
 	}
-	serveBlob(w, r, b, &unread{size: b.Size})
-	return nil
+	return serveBlob(w, r, b, &unread{size: b.Size})
 }
 
-// serveBlob leaves ranges and conditions to the standard library, which also
-// hands files to the socket without a copy.
-func serveBlob(w http.ResponseWriter, r *http.Request, b registry.Blob, content io.ReadSeeker) {
+func serveBlob(w http.ResponseWriter, r *http.Request, b registry.Blob, content io.ReadSeeker) error {
 	header := w.Header()
 	header["Content-Type"] = []string{"application/octet-stream"}
 	header["Docker-Content-Digest"] = []string{string(b.Digest)}
 	header["Etag"] = []string{`"` + string(b.Digest) + `"`}
-	http.ServeContent(w, r, "", time.Time{}, content)
+	return serveContent(w, r, b.Size, content)
 }
 
 // unread stands for content of which only the size is asked for.
@@ -65,7 +61,11 @@ func (u *unread) Seek(offset int64, whence int) (int64, error) {
 
 // deleteBlob is end-10.
 func (h *handler) deleteBlob(w http.ResponseWriter, r *http.Request, t Target) error {
-	if err := h.reg.DeleteBlob(r.Context(), t.Repo, t.Digest); err != nil {
+	err := h.reg.DeleteBlob(r.Context(), t.Repo, t.Digest)
+	if errors.Is(err, oci.ErrInUse) {
+		w.Header().Set("Allow", "GET, HEAD") // which a 405 must come with
+	}
+	if err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusAccepted)

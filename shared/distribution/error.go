@@ -31,6 +31,7 @@ var statuses = map[*oci.Error]int{
 	oci.ErrPrecondition:        http.StatusPreconditionFailed,
 	oci.ErrMethod:              http.StatusMethodNotAllowed,
 	oci.ErrPage:                http.StatusBadRequest,
+	oci.ErrRange:               http.StatusRequestedRangeNotSatisfiable,
 
 	// Of the statuses that the spec has for the deletion of a blob, 405 is the
 	// one that says "there is something, but this cannot be done with it".

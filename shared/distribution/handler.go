@@ -72,6 +72,7 @@ var endpoints = map[Route]map[string]endpoint{
 	RouteUploads: {http.MethodPost: (*handler).startUpload},
 	RouteUpload: {
 		http.MethodGet:    (*handler).getUpload,
+		http.MethodHead:   (*handler).getUpload,
 		http.MethodPatch:  (*handler).patchUpload,
 		http.MethodPut:    (*handler).putUpload,
 		http.MethodDelete: (*handler).cancelUpload,

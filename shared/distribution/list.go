@@ -2,9 +2,11 @@ package distribution
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/berthregistry/berth/shared/oci"
 )
@@ -16,15 +18,15 @@ func (h *handler) listTags(w http.ResponseWriter, r *http.Request, t Target) err
 	if err != nil {
 		return err
 	}
-	last := q.Get("last")
-	if len(last) > oci.MaxTag {
-		return oci.ErrPage.With(nil, "last is not a tag")
+	last, err := pageStart(q, oci.MaxTag)
+	if err != nil {
+		return err
 	}
 	tags, more, err := h.reg.Tags(r.Context(), t.Repo, last, n)
 	if err != nil {
 		return err
 	}
-	return writePage(w, r, page{path: "/v2/" + t.Repo + "/tags/list", query: q, names: tags, more: more,
+	return writePage(w, r, page{of: t, query: q, names: tags, more: more,
 		body: struct {
 			Name string   `json:"name"`
 			Tags []string `json:"tags"`
@@ -33,21 +35,21 @@ func (h *handler) listTags(w http.ResponseWriter, r *http.Request, t Target) err
 
 // listRepositories is the catalog, which the spec only reserves the name of;
 // its form is that of the Docker registry.
-func (h *handler) listRepositories(w http.ResponseWriter, r *http.Request, _ Target) error {
+func (h *handler) listRepositories(w http.ResponseWriter, r *http.Request, t Target) error {
 	q := r.URL.Query()
 	n, err := pageSize(q)
 	if err != nil {
 		return err
 	}
-	last := q.Get("last")
-	if len(last) > oci.MaxName {
-		return oci.ErrPage.With(nil, "last is not a repository")
+	last, err := pageStart(q, oci.MaxName)
+	if err != nil {
+		return err
 	}
 	repos, more, err := h.reg.Repositories(r.Context(), last, n)
 	if err != nil {
 		return err
 	}
-	return writePage(w, r, page{path: "/v2/_catalog", query: q, names: repos, more: more,
+	return writePage(w, r, page{of: t, query: q, names: repos, more: more,
 		body: struct {
 			Repositories []string `json:"repositories"`
 		}{orEmpty(repos)}})
@@ -59,15 +61,28 @@ func pageSize(q url.Values) (int, error) {
 		return -1, nil
 	}
 	n, err := strconv.Atoi(q.Get("n"))
+	if errors.Is(err, strconv.ErrRange) {
+		err = nil // n is as large as can be
+	}
 	if err != nil || n < 0 {
 		return 0, oci.ErrPage.With(nil, "n must be a whole number from 0")
 	}
 	return n, nil
 }
 
+// pageStart reads last, which need not be on the list, nor be a name that could
+// be on it, but has to be text of at most so many bytes. Errors: oci.ErrPage.
+func pageStart(q url.Values, most int) (string, error) {
+	last := q.Get("last")
+	if len(last) > most || !utf8.ValidString(last) {
+		return "", oci.ErrPage.With(nil, "last is not a name that could be listed")
+	}
+	return last, nil
+}
+
 // A page is a list of names that may go on.
 type page struct {
-	path  string
+	of    Target
 	query url.Values
 	names []string
 	more  bool
@@ -84,7 +99,7 @@ func writePage(w http.ResponseWriter, r *http.Request, p page) error {
 		if p.query.Has("n") {
 			next.Set("n", p.query.Get("n"))
 		}
-		setNext(w.Header(), p.path, next)
+		setNext(w.Header(), p.of, next)
 	}
 	writeJSON(w, r, raw)
 	return nil

@@ -30,12 +30,17 @@ func (h *handler) headManifest(w http.ResponseWriter, r *http.Request, t Target)
 	return nil
 }
 
+// revalidate keeps a cache in between, an edge of a CDN for one, from telling
+// again which manifest a tag named or that nothing referred to it.
+var revalidate = []string{"no-cache"}
+
 func (h *handler) serveManifest(w http.ResponseWriter, r *http.Request, t Target, m registry.Manifest) {
 	header := w.Header()
 	etag := `"` + string(m.Digest) + `"`
 	header["Content-Type"] = []string{m.MediaType}
 	header["Docker-Content-Digest"] = []string{string(m.Digest)}
 	header["Etag"] = []string{etag}
+	header["Cache-Control"] = revalidate
 	// Also on 304: who refers to a manifest can change while it cannot.
 	writePresence(h.reg.Rules(t.Repo).ReferrersHeader, header, r.Header, m.Referrers)
 	if noneMatch(r.Header, etag) {
@@ -54,6 +59,7 @@ func (h *handler) putManifest(w http.ResponseWriter, r *http.Request, t Target) 
 	tags := r.URL.Query()["tag"]
 	for _, tag := range tags {
 		if !oci.ValidTag(tag) {
+			tag = oci.Clip(tag)
 			return oci.ErrNameInvalid.With(map[string]string{"tag": tag}, "%q is not a tag", tag)
 		}
 	}
@@ -73,7 +79,7 @@ func (h *handler) putManifest(w http.ResponseWriter, r *http.Request, t Target) 
 		return err
 	}
 	header := w.Header()
-	header.Set("Location", "/v2/"+t.Repo+"/manifests/"+string(out.Digest))
+	header.Set("Location", Target{Route: RouteManifest, Repo: t.Repo, Ref: oci.Reference{Digest: out.Digest}}.Path())
 	header.Set("Docker-Content-Digest", string(out.Digest))
 	header.Set("Etag", `"`+string(out.Digest)+`"`)
 	if out.Subject != "" {

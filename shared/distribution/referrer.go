@@ -26,7 +26,7 @@ func (h *handler) listReferrers(w http.ResponseWriter, r *http.Request, t Target
 		if artifactType != "" {
 			next.Set("artifactType", artifactType)
 		}
-		setNext(header, "/v2/"+t.Repo+"/referrers/"+string(t.Digest), next)
+		setNext(header, t, next)
 	}
 	writeJSON(w, r, referrersIndex(page.Descriptors))
 	return nil
@@ -52,6 +52,6 @@ func referrersIndex(descriptors [][]byte) []byte {
 }
 
 // setNext points to the next page (RFC 8288).
-func setNext(h http.Header, path string, q url.Values) {
-	h.Set("Link", "<"+path+"?"+q.Encode()+`>; rel="next"`)
+func setNext(h http.Header, t Target, q url.Values) {
+	h.Set("Link", "<"+t.Path()+"?"+q.Encode()+`>; rel="next"`)
 }

@@ -42,11 +42,33 @@ func (t Target) Label() string {
 	return t.Ref.String()
 }
 
-// Parse reads the path of a request, decoded. All names, tags and digests in it
-// are checked here and nowhere behind. The target is of use beside an error: it
+// Path is the path of the target, which Parse reads it from. It needs no escapes
+// in a URL.
+func (t Target) Path() string {
+	switch t.Route {
+	case RoutePing:
+		return "/v2/"
+	case RouteCatalog:
+		return "/v2/_catalog"
+	case RouteTags:
+		return "/v2/" + t.Repo + "/tags/list"
+	case RouteManifest:
+		return "/v2/" + t.Repo + "/manifests/" + t.Ref.String()
+	case RouteReferrers:
+		return "/v2/" + t.Repo + "/referrers/" + string(t.Digest)
+	case RouteBlob:
+		return "/v2/" + t.Repo + "/blobs/" + string(t.Digest)
+	case RouteUploads, RouteUpload:
+		return "/v2/" + t.Repo + "/blobs/uploads/" + t.Upload
+	}
+	return ""
+}
+
+// Parse reads the path of a request, decoded. All names, tags, digests and ids
+// in it are checked here and nowhere behind. The target is of use beside an error: it
 // then holds what was understood. Errors: oci.ErrNameInvalid,
-// oci.ErrDigestInvalid, oci.ErrManifestUnknown, and oci.ErrUnsupported for a
-// path that is none of the spec's.
+// oci.ErrDigestInvalid, oci.ErrManifestUnknown, oci.ErrUploadUnknown, and
+// oci.ErrUnsupported for a path that is none of the spec's.
 //
 // A name has slashes and may have segments like "blobs", so paths are read from
 // their end.
@@ -65,6 +87,7 @@ func Parse(path string) (Target, error) {
 		return Target{Route: RouteNone}, oci.ErrUnsupported.With(nil, "no such endpoint")
 	}
 	if !oci.ValidName(name) {
+		name = oci.Clip(name)
 		return t, oci.ErrNameInvalid.With(map[string]string{"name": name}, "%q is not a repository name", name)
 	}
 	t.Repo = name
@@ -75,9 +98,17 @@ func Parse(path string) (Target, error) {
 	case RouteBlob, RouteReferrers:
 		t.Digest, err = oci.ParseDigest(last)
 	case RouteUpload:
-		t.Upload = last
+		t.Upload, err = parseUpload(last)
 	}
 	return t, err
+}
+
+// parseUpload keeps out what no upload was ever called. Ids are spelt like tags.
+func parseUpload(id string) (string, error) {
+	if !oci.ValidTag(id) {
+		return "", oci.ErrUploadUnknown.With(nil, "%q is not the id of an upload", oci.Clip(id))
+	}
+	return id, nil
 }
 
 // split finds the route by the segments before the last one.

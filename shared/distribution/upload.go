@@ -139,13 +139,13 @@ func outOfOrder(w http.ResponseWriter, t Target, u registry.Upload, err error) e
 // offset is not in it: an old URL is as good as a new one.
 func writeUpload(w http.ResponseWriter, t Target, u registry.Upload) {
 	header := w.Header()
-	header.Set("Location", "/v2/"+t.Repo+"/blobs/uploads/"+u.ID)
+	header.Set("Location", Target{Route: RouteUpload, Repo: t.Repo, Upload: u.ID}.Path())
 	header.Set("Range", "0-"+strconv.FormatInt(max(u.Offset-1, 0), 10))
 	header.Set("Docker-Upload-Uuid", u.ID)
 }
 
 func writeBlobCreated(w http.ResponseWriter, t Target, d oci.Digest) {
-	w.Header().Set("Location", "/v2/"+t.Repo+"/blobs/"+string(d))
+	w.Header().Set("Location", Target{Route: RouteBlob, Repo: t.Repo, Digest: d}.Path())
 	w.Header().Set("Docker-Content-Digest", string(d))
 	w.WriteHeader(http.StatusCreated)
 }

@@ -30,8 +30,8 @@ func ParseAlgorithm(s string) (Algorithm, error) {
 	case SHA256, SHA512:
 		return a, nil
 	}
-	return "", ErrDigestInvalid.With(map[string]string{"algorithm": clip(s)},
-		"digest algorithm %q is not supported, use sha256 or sha512", clip(s))
+	return "", ErrDigestInvalid.With(map[string]string{"algorithm": Clip(s)},
+		"digest algorithm %q is not supported, use sha256 or sha512", Clip(s))
 }
 
 // Hash returns a new running hash. Its state can be marshalled.
@@ -64,15 +64,15 @@ func AlgorithmOf(d Digest) Algorithm {
 func ParseDigest(s string) (Digest, error) {
 	name, encoded, ok := strings.Cut(s, ":")
 	if !ok {
-		return "", ErrDigestInvalid.With(map[string]string{"digest": clip(s)}, "%q is not a digest", clip(s))
+		return "", ErrDigestInvalid.With(map[string]string{"digest": Clip(s)}, "%q is not a digest", Clip(s))
 	}
 	a, err := ParseAlgorithm(name)
 	if err != nil {
 		return "", err
 	}
 	if !isHex(encoded, 2*a.size()) {
-		return "", ErrDigestInvalid.With(map[string]string{"digest": clip(s)},
-			"%q is not %s: and %d lower-case hexadecimal digits", clip(s), a, 2*a.size())
+		return "", ErrDigestInvalid.With(map[string]string{"digest": Clip(s)},
+			"%q is not %s: and %d lower-case hexadecimal digits", Clip(s), a, 2*a.size())
 	}
 	return Digest(s), nil
 }
@@ -96,8 +96,8 @@ func isHex(s string, n int) bool {
 	return true
 }
 
-// clip keeps a stranger's text short enough to be said again in an error.
-func clip(s string) string {
+// Clip keeps a stranger's text short enough to be said again in an error.
+func Clip(s string) string {
 	const most = 160
 	if len(s) <= most {
 		return s

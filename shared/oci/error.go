@@ -35,6 +35,8 @@ var (
 	ErrOutOfOrder = &Error{Code: "BLOB_UPLOAD_INVALID", Message: "chunk out of order"}
 	// ErrTooLarge is a body beyond a limit of this registry.
 	ErrTooLarge = &Error{Code: "SIZE_INVALID", Message: "content too large"}
+	// ErrRange is a part of a blob that is not there.
+	ErrRange = &Error{Code: "SIZE_INVALID", Message: "range not satisfiable"}
 	// ErrTooManyTags is a push with more tag parameters than are taken.
 	ErrTooManyTags = &Error{Code: "UNSUPPORTED", Message: "too many tags in one request"}
 	// ErrPrecondition is an If-Match or If-None-Match that does not hold.

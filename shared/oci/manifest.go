@@ -119,8 +119,8 @@ func manifestType(header string, top fields) (string, error) {
 		mediaType = guessType(top)
 	}
 	if inBody != "" && inBody != mediaType {
-		return "", invalid(map[string]string{"contentType": clip(mediaType), "mediaType": clip(inBody)},
-			"sent as %q, but the manifest says its mediaType is %q", clip(mediaType), clip(inBody))
+		return "", invalid(map[string]string{"contentType": Clip(mediaType), "mediaType": Clip(inBody)},
+			"sent as %q, but the manifest says its mediaType is %q", Clip(mediaType), Clip(inBody))
 	}
 	return mediaType, checkType(mediaType, top)
 }
@@ -145,7 +145,7 @@ func checkType(mediaType string, top fields) error {
 	_, manifests := top["manifests"]
 	switch {
 	case !IsImage(mediaType) && !IsIndex(mediaType):
-		return invalid(map[string]string{"mediaType": clip(mediaType)}, "manifests of type %q are not supported", clip(mediaType))
+		return invalid(map[string]string{"mediaType": Clip(mediaType)}, "manifests of type %q are not supported", Clip(mediaType))
 	case manifests && (config || layers):
 		return invalid(nil, "a manifest cannot have both manifests and layers or config")
 	case IsIndex(mediaType) && !manifests:

@@ -147,7 +147,7 @@ func (p *parser) descriptor(raw json.RawMessage, what string) (d Descriptor) {
 	p.get(f, "size", &d.Size)
 	p.get(f, "platform", &d.Platform)
 	if d.Digest, err = ParseDigest(dig); err != nil {
-		p.fail("%q is not a digest of an algorithm known here", clip(dig))
+		p.fail("%q is not a digest of an algorithm known here", Clip(dig))
 	}
 	if _, ok := f["size"]; !ok || d.Size < 0 {
 		p.fail("size must be given and not negative")

@@ -18,7 +18,7 @@ func ParseReference(s string) (Reference, error) {
 		return Reference{Digest: d}, err
 	}
 	if !ValidTag(s) {
-		return Reference{}, ErrManifestUnknown.With(map[string]string{"tag": clip(s)}, "%q is not a tag", clip(s))
+		return Reference{}, ErrManifestUnknown.With(map[string]string{"tag": Clip(s)}, "%q is not a tag", Clip(s))
 	}
 	return Reference{Tag: s}, nil
 }
