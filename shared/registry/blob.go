@@ -65,6 +65,17 @@ func (r *Registry) OpenBlob(ctx context.Context, b Blob) (io.ReadSeekCloser, err
 	return f, err
 }
 
+// BlobURL returns a URL at the blob store under which method, GET or HEAD, of
+// the blob works without credentials for a while, or "" if there is none: the
+// store has no such URLs, or the blob is kept in its item.
+func (r *Registry) BlobURL(ctx context.Context, b Blob, method string, valid time.Duration) (string, error) {
+	locator, ok := r.blobs.(blobs.Locator)
+	if !ok || b.object == "" {
+		return "", nil
+	}
+	return locator.ReadURL(ctx, b.object, method, valid)
+}
+
 type inline struct{ *bytes.Reader }
 
 func (inline) Close() error { return nil }

@@ -2,11 +2,16 @@ package registry_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/berthregistry/berth/shared/blobs"
 	"github.com/berthregistry/berth/shared/blobs/blobstest"
 	"github.com/berthregistry/berth/shared/oci"
 	"github.com/berthregistry/berth/shared/registry"
@@ -100,6 +105,41 @@ func TestBudgetOfReads(t *testing.T) {
 		_, err := b.put("", referrer(small, img, "application/vnd.t7", 1000))
 		return err
 	})
+}
+
+// located is a store with URLs; that is all a test needs of them.
+type located struct{ blobs.Store }
+
+func (located) ReadURL(_ context.Context, key, method string, _ time.Duration) (string, error) {
+	return "https://store.test/" + key + "?" + method, nil
+}
+
+func (located) WriteURL(context.Context, string, int64, []byte, time.Duration) (string, http.Header, error) {
+	return "", nil, nil
+}
+
+func TestBudgetOfRedirects(t *testing.T) {
+	tab, obj := stores(t)
+	counting := tabletest.NewCounting(tab)
+	store, calls := blobstest.Counting(located{obj})
+	b := budget{team{t, registry.New(counting, store, registry.Options{}), "team/app"}, counting, calls}
+	small, large := b.blob(100), b.blob(100<<10)
+	locate := func(d oci.Descriptor, want string) func() error {
+		return func() error {
+			blob, err := b.reg.Blob(t.Context(), b.repo, d.Digest)
+			if err != nil {
+				return err
+			}
+			url, err := b.reg.BlobURL(t.Context(), blob, http.MethodGet, time.Minute)
+			if !strings.HasPrefix(url, want) || want == "" && url != "" {
+				t.Errorf("got URL %q, want %q", url, want)
+			}
+			return err
+		}
+	}
+	one := tabletest.Counts{Gets: 1}
+	b.spends("locate blob", one, map[blobstest.Kind]int{blobstest.ReadURL: 1}, locate(large, "https://store.test/blobs/"))
+	b.spends("locate small blob", one, nil, locate(small, ""))
 }
 
 func (b budget) read(d oci.Digest) func() error {
