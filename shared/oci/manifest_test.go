@@ -108,6 +108,12 @@ func TestParseManifestRefuses(t *testing.T) {
 		"negative size":       {oci.MediaTypeImage, strings.Replace(image(""), `"size":7`, `"size":-7`, 1)},
 		"size is a fraction":  {oci.MediaTypeImage, strings.Replace(image(""), `"size":7`, `"size":7.5`, 1)},
 		"blake3":              {oci.MediaTypeImage, strings.Replace(image(""), `"sha256:`, `"blake3:`, 1)},
+		"a member twice":      {oci.MediaTypeImage, image(`,"layers":[]`)},
+		"twice, one escaped":  {oci.MediaTypeImage, image(`,"l\u0061yers":[]`)},
+		"twice below":         {oci.MediaTypeImage, strings.Replace(image(""), `"size":7`, `"size":7,"size":7`, 1)},
+		"no object":           {oci.MediaTypeImage, `7`},
+		"no end":              {oci.MediaTypeImage, `{"schemaVersion":2`},
+		"a comma too many":    {oci.MediaTypeImage, `{"schemaVersion":2,}`},
 		"no media type":       {oci.MediaTypeImage, strings.Replace(image(""), `"application/vnd.test.layer"`, `""`, 1)},
 		"subject of no sense": {oci.MediaTypeImage, image(`,"subject":{}`)},
 		"sizes that disagree": {oci.MediaTypeIndex, `{"schemaVersion":2,"manifests":[` + descriptor("a/b", digestA, "") +

@@ -3,6 +3,7 @@ package oci
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -14,20 +15,45 @@ func invalid(detail any, format string, args ...any) *Error {
 	return ErrManifestInvalid.With(detail, format, args...)
 }
 
-// object reads a JSON object and nothing behind it.
+// object reads a JSON object and nothing behind it. A member that is there
+// twice is refused: some readers take the first, others the last (RFC 8259,
+// section 4).
 func object(raw []byte, what string) (fields, error) {
-	var f fields
 	dec := json.NewDecoder(bytes.NewReader(raw))
-	if err := dec.Decode(&f); err != nil {
+	if start, err := dec.Token(); err != nil || start != json.Delim('{') {
+		return nil, invalid(nil, "%s is not a JSON object", what)
+	}
+	f := fields{}
+	for dec.More() {
+		name, value, err := member(dec)
+		if err != nil {
+			return nil, invalid(nil, "%s is not a JSON object: %v", what, err)
+		}
+		if _, twice := f[name]; twice {
+			return nil, invalid(nil, "%s has %q twice", what, Clip(name))
+		}
+		f[name] = value
+	}
+	if _, err := dec.Token(); err != nil {
 		return nil, invalid(nil, "%s is not a JSON object: %v", what, err)
 	}
 	if _, err := dec.Token(); err != io.EOF {
 		return nil, invalid(nil, "%s has something behind its JSON object", what)
 	}
-	if f == nil {
-		return nil, invalid(nil, "%s is null", what)
-	}
 	return f, nil
+}
+
+func member(dec *json.Decoder) (name string, value json.RawMessage, err error) {
+	token, err := dec.Token()
+	if err != nil {
+		return "", nil, err
+	}
+	name, ok := token.(string)
+	if !ok {
+		return "", nil, fmt.Errorf("%v is not the name of a member", token)
+	}
+	err = dec.Decode(&value)
+	return name, value, err
 }
 
 // parser fills a manifest and keeps the first error.
@@ -52,10 +78,19 @@ func (p *parser) get(f fields, name string, v any) bool {
 		return false
 	}
 	if err := json.Unmarshal(raw, v); err != nil {
-		p.fail("%s: %v", name, err)
+		p.fail("%s is not of its type%s", name, found(err))
 		return false
 	}
 	return true
+}
+
+// found says what was there instead, without the Go types in the error's text.
+func found(err error) string {
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		return ", but: " + Clip(wrong.Value)
+	}
+	return ""
 }
 
 func (p *parser) schemaVersion() {
