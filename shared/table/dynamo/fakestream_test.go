@@ -26,6 +26,7 @@ type fakeStream struct {
 	shards    []*fakeShard
 	iterators map[string]*fakeIterator
 	last      int            // sequence number
+	silent    bool           // about the time
 	ops       map[string]int // how often each operation was asked for
 	trouble   func(request) *answer
 	log       strings.Builder // of the readers; to be read when they rest
@@ -143,7 +144,9 @@ func (f *fakeStream) describe(in fakeInput) answer {
 	}
 	stream["Shards"] = list
 	a := ok(map[string]any{"StreamDescription": stream})
-	a.date = time.Now().UTC().Format(http.TimeFormat)
+	if !f.silent {
+		a.date = time.Now().UTC().Format(http.TimeFormat)
+	}
 	return a
 }
 

@@ -35,7 +35,7 @@ const saveTimeout = 10 * time.Second
 // beginning of the shard.
 type position struct {
 	after string    // the last sequence number that it is done with
-	since time.Time // changes from before are none of its business; zero once past
+	since time.Time // changes from before are none of its business
 	done  bool      // it has read the shard to its end
 }
 

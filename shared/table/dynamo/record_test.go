@@ -42,11 +42,12 @@ func TestChange(t *testing.T) {
 		old, new string // digests
 		expired  bool
 	}{
-		"made":               {record(func(r *types.Record) { r.Dynamodb.NewImage = tagImage("2") }), "", "2", false},
-		"changed":            {record(func(r *types.Record) { r.Dynamodb.OldImage, r.Dynamodb.NewImage = tagImage("1"), tagImage("2") }), "1", "2", false},
-		"deleted":            {record(func(r *types.Record) { r.Dynamodb.OldImage = tagImage("1") }), "1", "", false},
-		"expired":            {record(func(r *types.Record) { r.Dynamodb.OldImage, r.UserIdentity = tagImage("1"), service }), "1", "", true},
-		"deleted by another": {record(func(r *types.Record) { r.Dynamodb.OldImage, r.UserIdentity = tagImage("1"), somebody }), "1", "", false},
+		"made":                   {record(func(r *types.Record) { r.Dynamodb.NewImage = tagImage("2") }), "", "2", false},
+		"changed":                {record(func(r *types.Record) { r.Dynamodb.OldImage, r.Dynamodb.NewImage = tagImage("1"), tagImage("2") }), "1", "2", false},
+		"deleted":                {record(func(r *types.Record) { r.Dynamodb.OldImage = tagImage("1") }), "1", "", false},
+		"expired":                {record(func(r *types.Record) { r.Dynamodb.OldImage, r.UserIdentity = tagImage("1"), service }), "1", "", true},
+		"changed by the service": {record(func(r *types.Record) { r.Dynamodb.NewImage, r.UserIdentity = tagImage("2"), service }), "", "2", false},
+		"deleted by another":     {record(func(r *types.Record) { r.Dynamodb.OldImage, r.UserIdentity = tagImage("1"), somebody }), "1", "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := dynamo.Change(test.record)

@@ -21,16 +21,18 @@ type shard struct {
 	id, parent string
 	position
 	iterator *string // the place in the stream behind position; nil if to be asked for
+	unsaved  bool    // the table has an older position
 }
 
 // readable returns the shards to read now. A child waits until its parent is
-// read to the end, or else the changes of an item would come out of order. A
-// parent that is no longer listed has been trimmed, and holds up nobody.
+// read to the end and that is saved, or else the changes of an item would come
+// out of order. A parent that is no longer listed has been trimmed, and holds
+// up nobody.
 func (r *reader) readable() []*shard {
 	var out []*shard
 	for _, sh := range r.shards {
 		parent, listed := r.shards[sh.parent]
-		if !sh.done && (!listed || parent.done) {
+		if !sh.finished() && (!listed || parent.finished()) {
 			out = append(out, sh)
 		}
 	}
@@ -38,21 +40,23 @@ func (r *reader) readable() []*shard {
 	return out
 }
 
-// read reads from a shard once and delivers what is there.
+func (sh *shard) finished() bool { return sh.done && !sh.unsaved }
+
+// read reads from a shard once, delivers what is there and acknowledges it.
 func (r *reader) read(ctx context.Context, sh *shard) (delivered bool, err error) {
-	if sh.iterator == nil {
-		if err := r.seek(ctx, sh); err != nil || sh.iterator == nil {
-			return false, err
-		}
+	// What could not be saved comes first: it was delivered, and need not be
+	// so again.
+	if err := r.settle(ctx, sh); err != nil || sh.done {
+		return false, err
 	}
-	out, err := r.streams.GetRecords(ctx, &dynamodbstreams.GetRecordsInput{ShardIterator: sh.iterator})
-	if err != nil {
-		return false, r.setBack(ctx, sh, err)
+	records, next, err := r.fetch(ctx, sh)
+	if err != nil || sh.iterator == nil {
+		return false, err
 	}
-	changes, next := r.take(ctx, sh.position, out.Records)
+	changes, position := r.take(ctx, sh.position, records)
 	// Only the missing iterator says that a shard is at its end. An empty
 	// answer does not, and its ending number is set early by some engines.
-	next.done = out.NextShardIterator == nil
+	position.done = next == nil
 	if len(changes) > 0 {
 		if err := r.deliver(ctx, changes); err != nil {
 			r.refused = err
@@ -61,16 +65,39 @@ func (r *reader) read(ctx context.Context, sh *shard) (delivered bool, err error
 	}
 	// A crash here leaves the run delivered and not acknowledged: it is
 	// delivered again.
-	if len(changes) > 0 || next.isNews(sh.position) {
-		if err := r.save(ctx, sh.id, next); err != nil {
-			return false, err
-		}
-	}
-	sh.position, sh.iterator = next, out.NextShardIterator
-	if next.done {
+	sh.unsaved = len(changes) > 0 || position.isNews(sh.position)
+	sh.position, sh.iterator = position, next
+	if sh.done {
 		r.listAt = time.Time{} // its children may be new to us
 	}
-	return len(changes) > 0, nil
+	return len(changes) > 0, r.settle(ctx, sh)
+}
+
+// settle brings the position in the table up to that in memory.
+func (r *reader) settle(ctx context.Context, sh *shard) error {
+	if !sh.unsaved {
+		return nil
+	}
+	if err := r.save(ctx, sh.id, sh.position); err != nil {
+		return err
+	}
+	sh.unsaved = false
+	return nil
+}
+
+// fetch asks for the records behind the shard's position, and for the iterator
+// behind them. It leaves the shard without one if it has to begin again.
+func (r *reader) fetch(ctx context.Context, sh *shard) ([]types.Record, *string, error) {
+	if sh.iterator == nil {
+		if err := r.seek(ctx, sh); err != nil || sh.iterator == nil {
+			return nil, nil, err
+		}
+	}
+	out, err := r.streams.GetRecords(ctx, &dynamodbstreams.GetRecordsInput{ShardIterator: sh.iterator})
+	if err != nil {
+		return nil, nil, r.setBack(ctx, sh, err)
+	}
+	return out.Records, out.NextShardIterator, nil
 }
 
 // take makes changes of records, and says where the consumer is after them.
@@ -87,11 +114,8 @@ func (r *reader) take(ctx context.Context, at position, records []types.Record) 
 			// To stop here would stop all consumers for good over one item
 			// that somebody edited by hand.
 			r.log.ErrorContext(ctx, "stream record left out", "consumer", r.consumer, "err", err)
-		case change.At.Before(at.since):
-		case strings.HasPrefix(change.Key.Partition, ConsumerPrefix):
-			at.since = time.Time{}
+		case change.At.Before(at.since), strings.HasPrefix(change.Key.Partition, ConsumerPrefix):
 		default:
-			at.since = time.Time{}
 			changes = append(changes, change)
 		}
 	}

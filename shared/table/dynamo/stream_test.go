@@ -198,21 +198,22 @@ func TestEndedShardsAreDoneWith(t *testing.T) {
 // The first call of a consumer has promised all that was made after it began,
 // and the stream has given it no sequence number by which to remember that.
 func TestNewConsumerThatSawNothing(t *testing.T) {
-	streamTest(t, func(t *testing.T, f *fakeStream) {
-		f.write("s1", "old")
-		f.write("s2", "old")
-		pass(time.Hour)
-		if err := f.consume("webhook", nil).stop(); !errors.Is(err, context.Canceled) {
-			t.Errorf("got %v", err)
-		}
-		f.write("s2", "meanwhile")
-		f.split("s2", "s3")
-		f.write("s3", "and later")
-		pass(time.Hour)
-		c := f.consume("webhook", nil)
-		pass(20 * time.Second)
-		c.want(t, "meanwhile", "and later")
-	}, "s1", "s2")
+	for _, silent := range []bool{false, true} {
+		streamTest(t, func(t *testing.T, f *fakeStream) {
+			f.silent = silent
+			f.write("s1", "old")
+			f.write("s2", "old")
+			pass(time.Hour)
+			_ = f.consume("webhook", nil).stop()
+			f.write("s2", "meanwhile")
+			f.split("s2", "s3")
+			f.write("s3", "and later")
+			pass(time.Hour)
+			c := f.consume("webhook", nil)
+			pass(20 * time.Second)
+			c.want(t, "meanwhile", "and later")
+		}, "s1", "s2")
+	}
 }
 
 // An acknowledgement is itself a change of the table. Were it acknowledged in
