@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -61,16 +62,22 @@ func (s *Store) write() {
 	}
 }
 
-// gather returns the first job and those that are waiting behind it.
+// gather returns the first job and those that wait behind it. When nobody
+// does it yields once: those who were just answered are about to come back,
+// and would else wait for a whole commit that holds little.
 func (s *Store) gather(first *job) []*job {
-	jobs := []*job{first}
+	jobs, yielded := []*job{first}, false
 	for size := first.size; len(jobs) < maxGroup && size < maxGroupBytes; {
 		select {
 		case j := <-s.jobs:
-			jobs = append(jobs, j)
+			jobs, yielded = append(jobs, j), false
 			size += j.size
 		default:
-			return jobs
+			if yielded {
+				return jobs
+			}
+			runtime.Gosched()
+			yielded = true
 		}
 	}
 	return jobs
@@ -97,13 +104,15 @@ func (s *Store) commit(jobs []*job) {
 }
 
 // attempt does the jobs in one transaction. A panic can come from a damaged
-// file. It ends all writing, since the transaction can't be trusted to be
-// undone.
+// file: it ends all writing, and leaves reading as it is.
 func (s *Store) attempt(g *group, jobs []*job) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.failed = fmt.Errorf("the table is damaged: %v", p)
 			err = s.failed
+			if g.tx != nil { // else Close would wait for it
+				err = errors.Join(err, g.tx.Rollback())
+			}
 		}
 	}()
 	if s.failed != nil {
@@ -123,25 +132,20 @@ func (s *Store) attempt(g *group, jobs []*job) (err error) {
 	return s.finish(g.tx)
 }
 
-// finish commits. A commit that fails and yet is to be seen, because only the
-// last sync failed, may be gone after a power cut: nothing must be built on
-// it.
+// finish commits. A commit that fails, for want of space, say, is undone and
+// the next may succeed. But if only the last sync failed, it is to be seen and
+// may yet be gone after a power cut: nothing must be built on it.
 func (s *Store) finish(tx *bbolt.Tx) error {
 	id := tx.ID()
 	err := tx.Commit()
 	if err == nil {
 		return nil
 	}
-	visible := s.db.View(func(now *bbolt.Tx) error {
-		if now.ID() >= id {
-			return errors.New("the table could not be synced and takes no more writes")
-		}
-		return nil
-	})
-	if visible != nil {
-		s.failed = visible
+	undone := false
+	if view := s.db.View(func(now *bbolt.Tx) error { undone = now.ID() < id; return nil }); view != nil || !undone {
+		s.failed = fmt.Errorf("the table takes no more writes: %w", err)
 	}
-	return errors.Join(err, visible)
+	return err
 }
 
 // A group is the transaction of the file in which jobs are done.

@@ -74,6 +74,9 @@ func open(path string, log *slog.Logger, options bbolt.Options) (*Store, error) 
 	if err != nil {
 		return nil, fmt.Errorf("open table %s: %w", path, err)
 	}
+	if err := sign(path); err != nil {
+		log.Warn("leave a note of who holds the table", "error", err)
+	}
 	s := &Store{db: db, log: log, jobs: make(chan *job), quit: make(chan struct{})}
 	s.close = sync.OnceValue(s.shut)
 	s.running.Go(s.write)
@@ -93,7 +96,7 @@ func openFile(path string, options bbolt.Options) (*bbolt.DB, error) {
 	}
 	db, err := bbolt.Open(path, 0o600, &options)
 	if errors.Is(err, bbolterrors.ErrTimeout) {
-		return nil, ErrHeld
+		return nil, heldError(path)
 	}
 	if err != nil {
 		return nil, err
@@ -158,5 +161,6 @@ func (s *Store) Close() error { return s.close() }
 func (s *Store) shut() error {
 	close(s.quit)
 	s.running.Wait()
-	return s.db.Close()
+	// After the file is closed the note may be another's already.
+	return errors.Join(unsign(s.db.Path()), s.db.Close())
 }

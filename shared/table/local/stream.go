@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -25,6 +26,10 @@ const (
 	maxRun      = 100
 	maxRunBytes = 1 << 20
 )
+
+// runDelay is how long changes gather once there is one. Each run costs a
+// commit to acknowledge, which takes its turn with the transactions.
+const runDelay = 5 * time.Millisecond
 
 // append logs a change.
 func (g *group) append(r record) {
@@ -71,9 +76,17 @@ func (s *Store) Changes(ctx context.Context, consumer string, deliver func(conte
 	}
 }
 
+// await returns a little after there are more changes.
 func (s *Store) await(ctx context.Context, more <-chan struct{}) error {
 	select {
 	case <-more:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.quit:
+		return errClosed
+	}
+	select {
+	case <-time.After(runDelay):
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

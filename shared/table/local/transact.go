@@ -15,12 +15,18 @@ func (s *Store) Transact(ctx context.Context, tx table.Tx) error {
 	if err := tx.Validate(); err != nil {
 		return err
 	}
-	steps, size := make([]step, len(tx.Actions)), 0
+	size, do := transaction(tx)
+	return s.submit(ctx, size, do)
+}
+
+// transaction does what can be done before it is the writer's turn.
+func transaction(tx table.Tx) (size int, do func(*group) error) {
+	steps := make([]step, len(tx.Actions))
 	for i, a := range tx.Actions {
 		steps[i] = newStep(a, tx.Token)
 		size += len(steps[i].newRaw)
 	}
-	return s.submit(ctx, size, func(g *group) error { return g.transact(tx.Token, steps) })
+	return size, func(g *group) error { return g.transact(tx.Token, steps) }
 }
 
 // A step is an action and what it meets and makes.
@@ -35,8 +41,7 @@ type step struct {
 	newRaw []byte
 }
 
-// newStep does what can be done before it is the writer's turn: what a put
-// makes does not depend on what it meets.
+// newStep makes what a put makes: it does not depend on what it meets.
 func newStep(a table.Action, token string) step {
 	st := step{Action: a, key: encodeKey(a.Key)}
 	if a.Op == table.OpPut {
