@@ -208,9 +208,3 @@ func (tm team) serves(d oci.Digest, want []byte) {
 		tm.Errorf("blob %s has %d bytes, %v, want the %d that were pushed", d, len(got), err, len(want))
 	}
 }
-
-// onEach runs a test on the embedded stores, and on DynamoDB and S3 where there
-// are any.
-func onEach(t *testing.T, test func(t *testing.T, tm team)) {
-	t.Run("local", func(t *testing.T) { test(t, newTeam(t, registry.Options{})) })
-}
