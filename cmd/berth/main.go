@@ -12,6 +12,7 @@ import (
 
 type commands struct {
 	Serve   serve   `cmd:"" help:"Run a registry on this machine."`
+	Tree    tree    `cmd:"" help:"Draw an image, its platforms and all that refers to it."`
 	Version version `cmd:"" help:"Print the version."`
 }
 

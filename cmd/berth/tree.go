@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+
+	"oras.land/oras-go/v2/registry/remote"
+	"oras.land/oras-go/v2/registry/remote/auth"
+	"oras.land/oras-go/v2/registry/remote/credentials"
+	"oras.land/oras-go/v2/registry/remote/retry"
+)
+
+// tree is the command that draws an image.
+type tree struct {
+	Reference string `arg:"" placeholder:"HOST/REPOSITORY[:TAG|@DIGEST]" help:"What to draw. Without a tag or digest it is the tag latest."`
+	PlainHTTP *bool  `name:"plain-http" negatable:"" help:"Speak HTTP without TLS; the default for a registry on this machine."`
+	Digests   bool   `help:"Print digests in full."`
+}
+
+// Help is what berth tree --help says beneath the flags.
+func (tree) Help() string {
+	return `Beneath an index are its entries, also those that the registry does not have.
+A line with an arrow is an artifact that refers to what it stands under: a
+signature, an attestation, an SBOM. Sizes count what is there, each blob once.
+Any registry will do. Credentials are those of docker login.
+
+Example:
+
+  berth tree 127.0.0.1:5000/team/app:1`
+}
+
+// maxMetadata is the largest manifest or listing that is read, in bytes.
+const maxMetadata = 64 << 20
+
+// Run draws the tree to t.out.
+func (c *tree) Run(t terminal) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	repo, absent, err := c.open()
+	if err != nil {
+		return err
+	}
+	w := walker{repo: repo, absent: absent, drawn: map[string]bool{}}
+	root, err := w.root(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.Reference, err)
+	}
+	return draw(t.out, c.Reference, root, c.Digests)
+}
+
+// open prepares a client for the repository. The second value fills with what
+// the answers say about referrers.
+func (c *tree) open() (*remote.Repository, *absences, error) {
+	repo, err := remote.NewRepository(c.Reference)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the reference: %w", err)
+	}
+	if repo.Reference.Reference == "" {
+		repo.Reference.Reference = "latest"
+	}
+	store, err := credentials.NewStoreFromDocker(credentials.StoreOptions{})
+	if err != nil {
+		return nil, nil, fmt.Errorf("read Docker's credentials: %w", err)
+	}
+	absent := &absences{base: http.DefaultTransport}
+	repo.Client = &auth.Client{
+		Client:     &http.Client{Transport: retry.NewTransport(absent)},
+		Header:     http.Header{"User-Agent": {"berth/" + release()}},
+		Cache:      auth.NewCache(),
+		Credential: credentials.Credential(store),
+	}
+	repo.PlainHTTP = c.plain(repo.Reference.Host())
+	repo.MaxMetadataBytes = maxMetadata
+	return repo, absent, nil
+}
+
+// plain says whether to do without TLS: as it was asked for, else on this
+// machine.
+func (c *tree) plain(host string) bool {
+	if c.PlainHTTP != nil {
+		return *c.PlainHTTP
+	}
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return isLoopback(host)
+}
