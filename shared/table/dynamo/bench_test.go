@@ -22,32 +22,35 @@ func BenchmarkStore(b *testing.B) {
 	for _, k := range append(many, keyA) {
 		mustDo(b, store, table.Put(k, table.S("digest", "sha256:1"), table.B("body", make([]byte, 1024))))
 	}
-	for name, op := range map[string]func(context.Context) error{
-		"Get": func(ctx context.Context) error {
+	for _, bench := range []struct {
+		name string
+		op   func(context.Context) error
+	}{
+		{"Get", func(ctx context.Context) error {
 			_, err := store.Get(ctx, keyA)
 			return err
-		},
-		"GetMany100": func(ctx context.Context) error {
+		}},
+		{"GetMany100", func(ctx context.Context) error {
 			_, err := store.GetMany(ctx, many, "digest")
 			return err
-		},
-		"Query100": func(ctx context.Context) error {
+		}},
+		{"Query100", func(ctx context.Context) error {
 			_, err := store.Query(ctx, table.Query{Partition: many[0].Partition, Prefix: "blob#", Limit: 100})
 			return err
-		},
-		"Put1": func(ctx context.Context) error {
+		}},
+		{"Put1", func(ctx context.Context) error {
 			return store.Transact(ctx, table.Tx{Token: table.NewToken(), Actions: []table.Action{table.Put(fresh(), table.S("a", "b"))}})
-		},
-		"Transact3": func(ctx context.Context) error {
+		}},
+		{"Transact3", func(ctx context.Context) error {
 			return store.Transact(ctx, table.Tx{Token: table.NewToken(), Actions: []table.Action{
 				table.Put(fresh(), table.S("a", "b")).When(table.Absent()),
 				table.Update(fresh()).Adding("n", 1),
 				table.Check(keyA, table.Exists()),
 			}})
-		},
+		}},
 	} {
 		for _, callers := range []int{1, 16} {
-			b.Run(fmt.Sprintf("%s/%d", name, callers), func(b *testing.B) { measure(b, callers, op) })
+			b.Run(fmt.Sprintf("%s/%d", bench.name, callers), func(b *testing.B) { measure(b, callers, bench.op) })
 		}
 	}
 }

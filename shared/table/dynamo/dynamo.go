@@ -16,6 +16,11 @@
 // always a transaction, even of one action, which doubles its units. Only
 // TransactWriteItems recognises a request that is sent again, and without that
 // a time-out could not be told from a failure.
+//
+// What it must be allowed: GetItem, BatchGetItem and Query to read; PutItem,
+// UpdateItem, DeleteItem and ConditionCheckItem, which are what a transaction
+// is made of, to write; DescribeTable, DescribeStream, GetShardIterator and
+// GetRecords for Changes.
 package dynamo
 
 import (
@@ -69,5 +74,9 @@ func (s *Store) Get(ctx context.Context, k table.Key) (table.Item, error) {
 	if len(out.Item) == 0 {
 		return table.Item{}, table.ErrAbsent
 	}
-	return decode(out.Item, attr)
+	it, err := decode(out.Item, attr)
+	if err != nil {
+		return table.Item{}, fmt.Errorf("get item: %w", err)
+	}
+	return it, nil
 }

@@ -23,23 +23,23 @@ func (s *Store) GetMany(ctx context.Context, keys []table.Key, names ...string) 
 	found := make(map[table.Key]table.Item, len(keys))
 	ask := wanted(keys, names)
 	pause := backoff{first: conflictFirst, most: conflictMost}
-	for fruitless := 0; len(ask.Keys) > 0; fruitless++ {
-		if fruitless == manyAttempts {
-			return nil, fmt.Errorf("get items: %d of %d keys stay unprocessed", len(ask.Keys), len(keys))
-		}
-		if fruitless > 0 {
-			if err := pause.wait(ctx); err != nil {
-				return nil, fmt.Errorf("get items: %w", err)
-			}
-		}
+	fruitless := 0
+	for len(ask.Keys) > 0 {
 		left, err := s.getBatch(ctx, ask, found)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("get items: %w", err)
 		}
 		if len(left) < len(ask.Keys) {
-			fruitless = -1
+			ask.Keys, fruitless = left, 0
+			pause.reset()
+			continue
 		}
-		ask.Keys = left
+		if fruitless++; fruitless == manyAttempts {
+			return nil, fmt.Errorf("get items: %d of %d keys stay unprocessed", len(left), len(keys))
+		}
+		if err := pause.wait(ctx); err != nil {
+			return nil, fmt.Errorf("get items: %w", err)
+		}
 	}
 	return found, nil
 }
@@ -65,12 +65,12 @@ func (s *Store) getBatch(ctx context.Context, ask types.KeysAndAttributes, found
 		RequestItems: map[string]types.KeysAndAttributes{s.table: ask},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("get items: %w", err)
+		return nil, err
 	}
 	for _, image := range out.Responses[s.table] {
 		it, err := decode(image, attr)
 		if err != nil {
-			return nil, fmt.Errorf("get items: %w", err)
+			return nil, err
 		}
 		found[it.Key] = it
 	}

@@ -42,8 +42,9 @@ func (r *reader) readable() []*shard {
 
 func (sh *shard) finished() bool { return sh.done && !sh.unsaved }
 
-// read reads from a shard once, delivers what is there and acknowledges it.
-func (r *reader) read(ctx context.Context, sh *shard) (delivered bool, err error) {
+// read reads from a shard once, delivers what is there and acknowledges it. It
+// reports whether there was anything.
+func (r *reader) read(ctx context.Context, sh *shard) (busy bool, err error) {
 	// What could not be saved comes first: it was delivered, and need not be
 	// so again.
 	if err := r.settle(ctx, sh); err != nil || sh.done {
@@ -53,10 +54,10 @@ func (r *reader) read(ctx context.Context, sh *shard) (delivered bool, err error
 	if err != nil || sh.iterator == nil {
 		return false, err
 	}
-	changes, position := r.take(ctx, sh.position, records)
+	changes, at := r.take(ctx, sh.position, records)
 	// Only the missing iterator says that a shard is at its end. An empty
 	// answer does not, and its ending number is set early by some engines.
-	position.done = next == nil
+	at.done = next == nil
 	if len(changes) > 0 {
 		if err := r.deliver(ctx, changes); err != nil {
 			r.refused = err
@@ -65,12 +66,12 @@ func (r *reader) read(ctx context.Context, sh *shard) (delivered bool, err error
 	}
 	// A crash here leaves the run delivered and not acknowledged: it is
 	// delivered again.
-	sh.unsaved = len(changes) > 0 || position.isNews(sh.position)
-	sh.position, sh.iterator = position, next
+	sh.unsaved = len(changes) > 0 || at.isNews(sh.position)
+	sh.position, sh.iterator = at, next
 	if sh.done {
 		r.listAt = time.Time{} // its children may be new to us
 	}
-	return len(changes) > 0, r.settle(ctx, sh)
+	return len(records) > 0 || sh.done, r.settle(ctx, sh)
 }
 
 // settle brings the position in the table up to that in memory.

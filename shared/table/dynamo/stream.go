@@ -30,8 +30,8 @@ const (
 // keeps the positions of each consumer in the table. It goes on over whatever
 // the stream answers, and logs it.
 //
-// "Its first call began" means: it had asked the stream for its latest place,
-// some three requests after the call.
+// "Its first call began" means here: it had asked the stream for its latest
+// place, a few requests after the call.
 func (s *Store) Changes(ctx context.Context, consumer string, deliver func(context.Context, []table.Change) error) error {
 	if s.streams == nil {
 		return errors.New("changes: the store was made without a stream client")
@@ -57,7 +57,7 @@ func (r *reader) run(ctx context.Context) error {
 	idle := backoff{first: idleFirst, most: idleMost}
 	trouble := backoff{first: troubleFirst, most: troubleMost}
 	for {
-		delivered, err := r.round(ctx)
+		busy, err := r.round(ctx)
 		pause := &idle
 		switch {
 		case r.refused != nil:
@@ -67,7 +67,7 @@ func (r *reader) run(ctx context.Context) error {
 		case err != nil:
 			pause = &trouble
 			r.log.WarnContext(ctx, "reading the change stream", "consumer", r.consumer, "err", err)
-		case delivered:
+		case busy:
 			idle.reset()
 			trouble.reset()
 		default:
@@ -79,9 +79,10 @@ func (r *reader) run(ctx context.Context) error {
 	}
 }
 
-// round reads once from every shard that can be read, and reports whether it
-// delivered anything. Trouble with one shard does not hold up the others.
-func (r *reader) round(ctx context.Context) (delivered bool, err error) {
+// round reads once from every shard that can be read, and reports whether
+// there was anything to read. Trouble with one shard does not hold up the
+// others.
+func (r *reader) round(ctx context.Context) (busy bool, err error) {
 	if !time.Now().Before(r.listAt) {
 		if err := r.list(ctx); err != nil {
 			return false, err
@@ -89,13 +90,13 @@ func (r *reader) round(ctx context.Context) (delivered bool, err error) {
 	}
 	for _, sh := range r.readable() {
 		some, readErr := r.read(ctx, sh)
-		delivered = delivered || some
+		busy = busy || some
 		err = errors.Join(err, readErr)
 		if r.refused != nil || ctx.Err() != nil {
 			break
 		}
 	}
-	return delivered, err
+	return busy, err
 }
 
 // list takes stock of the stream's shards. Those that were trimmed away are

@@ -133,7 +133,7 @@ func TestChildrenAreFoundSoon(t *testing.T) {
 func TestBurstAfterIdling(t *testing.T) {
 	streamTest(t, func(t *testing.T, f *fakeStream) {
 		c := f.consume("webhook", nil)
-		pass(10 * time.Minute)
+		pass(3 * time.Minute)
 		var all []string
 		for i := range 40 {
 			all = append(all, fmt.Sprint(i))
@@ -224,9 +224,9 @@ func TestAcknowledgementsAreNotAcknowledged(t *testing.T) {
 		f.write("s1", "1")
 		pass(10 * time.Second)
 		writes := f.count("PutItem")
-		pass(10 * time.Minute)
+		pass(3 * time.Minute)
 		if more := f.count("PutItem") - writes; more != 0 {
-			t.Errorf("got %d writes in ten idle minutes, want none", more)
+			t.Errorf("got %d writes in three idle minutes, want none", more)
 		}
 		a.want(t, "1")
 		b.want(t, "1")

@@ -132,16 +132,16 @@ func TestChangesThroughTrouble(t *testing.T) {
 					f.write("s1", "1")
 					began := time.Now()
 					f.trouble = func(r request) *answer {
-						if r.op == op && time.Since(began) < time.Minute {
+						if r.op == op && time.Since(began) < 20*time.Second {
 							return &fault
 						}
 						return nil
 					}
 					c := f.consume("webhook", nil)
 					f.write("s1", "2")
-					pass(3 * time.Minute)
-					f.write("s1", "3")
 					pass(time.Minute)
+					f.write("s1", "3")
+					pass(5 * time.Second)
 					c.want(t, "1", "2", "3")
 					_ = c.stop()
 					f.consume("webhook", nil).want(t) // all of it is acknowledged
