@@ -1,8 +1,10 @@
 package distribution
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 
@@ -49,6 +51,14 @@ type errorItem struct {
 	Detail  any    `json:"detail,omitempty"`
 }
 
+// statusGone is what nginx calls a client that did not wait for its answer.
+// Nobody receives it; logs and metrics tell it from faults of ours.
+const statusGone = 499
+
+// maxErrors bounds the errors of one answer: of a manifest of 4 MiB more can be
+// missing than a gateway carries.
+const maxErrors = 1000
+
 // fail answers with an error. What has no code of the spec is internal: its
 // cause goes to the log, and the client is told only by which id it is found
 // there.
@@ -63,6 +73,8 @@ func (h *handler) fail(w *recorder, r *http.Request, id string, err error) {
 		status, body = statuses[many[0].Kind()], errorBody{items(many...)}
 	case errors.As(err, &one):
 		status, body = statuses[one.Kind()], errorBody{items(one)}
+	case errors.Is(err, context.Canceled) && r.Context().Err() != nil:
+		status = statusGone
 	default:
 		h.log.ErrorContext(r.Context(), "internal error", "request_id", id, "method", r.Method, "error", err)
 	}
@@ -83,9 +95,12 @@ func (h *handler) fail(w *recorder, r *http.Request, id string, err error) {
 }
 
 func items(errs ...*oci.Error) []errorItem {
-	out := make([]errorItem, len(errs))
+	var out []errorItem
 	for i, e := range errs {
-		out[i] = errorItem{Code: e.Code, Message: e.Message, Detail: e.Detail}
+		if i == maxErrors {
+			return append(out, errorItem{Code: e.Code, Message: fmt.Sprintf("and %d more", len(errs)-i)})
+		}
+		out = append(out, errorItem{Code: e.Code, Message: e.Message, Detail: e.Detail})
 	}
 	return out
 }

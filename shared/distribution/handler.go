@@ -22,12 +22,12 @@ type Options struct {
 // An Exchange is what can be told of a request and its answer. It holds nothing
 // secret.
 type Exchange struct {
-	Method string
+	Method string // cut where it is none that anybody means
 	Route  string // one of the Route constants
 	Repo   string
 	Ref    string // tag, digest or upload id
 
-	Status    int
+	Status    int   // 499 if the client hung up before
 	Bytes     int64 // of the answer's body
 	Duration  time.Duration
 	RequestID string
@@ -48,8 +48,8 @@ type handler struct {
 	log     *slog.Logger
 }
 
-// An endpoint reads a request, calls the registry once, and writes the answer,
-// unless it returns an error: then nothing was written.
+// An endpoint reads a request, asks the registry, and writes the answer, unless
+// it returns an error: then nothing was written.
 type endpoint func(*handler, http.ResponseWriter, *http.Request, Target) error
 
 // endpoints is everything that there is, by route and method.
@@ -93,7 +93,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if h.observe != nil {
 		h.observe(r, Exchange{
-			Method: r.Method, Route: string(target.Route), Repo: target.Repo, Ref: target.Label(),
+			Method: oci.Clip(r.Method), Route: string(target.Route), Repo: target.Repo, Ref: target.Label(),
 			Status: rec.code(), Bytes: rec.bytes, Duration: time.Since(start), RequestID: id, Err: err,
 		})
 	}

@@ -2,9 +2,13 @@ package distribution_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -181,6 +185,46 @@ func TestObserve(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s %s\n got %+v\nwant %+v", c.method, c.target, got, c.want)
 		}
+	}
+}
+
+// Of what a stranger sends, only so much is told.
+func TestObserveIsShort(t *testing.T) {
+	o := &observed{all: map[string][]distribution.Exchange{}}
+	s := serveObserved(t, registry.Options{}, distribution.Options{Observe: o.observe})
+	long := strings.Repeat("x", 100_000)
+	for _, a := range []answer{
+		s.do(long, "/v2/", nil), s.get("/v2/" + long + "/tags/list"), s.get("/v2/a/manifests/" + long), s.get("/v2/a/blobs/" + long),
+		s.get("/v2/a/blobs/uploads/" + long), s.get("/" + long), s.get("/v2/", "X-Request-Id", long),
+	} {
+		if got := o.one(t, a.get("X-Request-Id")); len(fmt.Sprint(got)) > 1000 {
+			t.Errorf("observed %d bytes: %.200v", len(fmt.Sprint(got)), got)
+		}
+	}
+}
+
+// A client that hangs up is no fault of ours: nobody should be woken for it.
+func TestClientGone(t *testing.T) {
+	var log bytes.Buffer
+	var seen distribution.Exchange
+	h := distribution.New(newRegistry(t, registry.Options{}), distribution.Options{
+		Log:     slog.New(slog.NewTextHandler(&log, nil)),
+		Observe: func(_ *http.Request, x distribution.Exchange) { seen = x },
+	})
+	ctx, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	for _, target := range []string{manifestURL("a", "x"), "/v2/a/tags/list", "/v2/a/blobs/" + digest256} {
+		h.ServeHTTP(httptest.NewRecorder(), request(t, http.MethodGet, target, nil).WithContext(ctx))
+		if seen.Status != 499 || !errors.Is(seen.Err, context.Canceled) || log.Len() > 0 {
+			t.Errorf("GET %s: status %d, error %v, log %s", target, seen.Status, seen.Err, &log)
+		}
+	}
+	// Whoever ran out of time was let down by us.
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now())
+	defer cancel()
+	h.ServeHTTP(httptest.NewRecorder(), request(t, http.MethodGet, manifestURL("a", "x"), nil).WithContext(ctx))
+	if seen.Status != http.StatusInternalServerError || !strings.Contains(log.String(), seen.RequestID) {
+		t.Errorf("status %d, log %s", seen.Status, &log)
 	}
 }
 

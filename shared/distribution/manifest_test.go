@@ -282,6 +282,23 @@ func TestManifestMissingChildren(t *testing.T) {
 	s.put("app", "x", oci.MediaTypeImage, imageOf(config, here, far, foreign, far))
 }
 
+// A list of all that is missing has an end, or no gateway would carry it.
+func TestManifestManyMissingChildren(t *testing.T) {
+	s := serve(t, registry.Options{})
+	var layers []v1.Descriptor
+	for i := range 1500 {
+		layers = append(layers, describe("a/layer", fmt.Appendf(nil, "missing %d", i)))
+	}
+	a := s.tryPut("app", "x", oci.MediaTypeImage, imageOf(layers[0], layers...))
+	if a.status != http.StatusBadRequest {
+		t.Fatalf("PUT = %d", a.status)
+	}
+	errs := a.errors(t)
+	if len(errs) != 1001 || errs[1000].Message != "and 500 more" || errs[1000].Code != "MANIFEST_BLOB_UNKNOWN" {
+		t.Errorf("%d errors, the last is %+v", len(errs), errs[len(errs)-1])
+	}
+}
+
 func TestManifestDelete(t *testing.T) {
 	s := serve(t, registry.Options{})
 	d := s.image("app", "1", "layer")
