@@ -20,7 +20,7 @@ func writers(t *testing.T, store blobs.Store) {
 	for i := range clients {
 		wg.Go(func() {
 			body := Bytes(uint64(i), 3*mib+i*mib/2)
-			if err := writeOne(t.Context(), store, fmt.Sprintf("%s-%d", base, i), body, 100<<10<<(i%7)); err != nil {
+			if err := writeOne(t.Context(), store, fmt.Sprintf("%s-%d", base, i), body, 300<<10<<(i%5)); err != nil {
 				t.Errorf("writer %d: %v", i, err)
 			}
 			neighbour := (i + 1) % clients
