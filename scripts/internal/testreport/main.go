@@ -12,7 +12,7 @@ import (
 )
 
 func main() {
-	var r report
+	r := newReport()
 	if err := r.read(os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "testreport:", err)
 		os.Exit(2)

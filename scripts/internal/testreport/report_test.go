@@ -15,6 +15,8 @@ const (
 	skipping = `{"Action":"output","Package":"p","Test":"TestB","Output":"    no service\n"}
 		{"Action":"skip","Package":"p","Test":"TestB"}
 		`
+	passingAgain = `{"Action":"pass","Package":"p","Test":"TestB"}
+		`
 	failing = `{"Action":"output","Package":"q","Test":"TestC","Output":"    got 1, want 2\n"}
 		{"Action":"fail","Package":"q","Test":"TestC"}
 		{"Action":"output","Package":"q","Output":"FAIL\tq\n"}
@@ -40,13 +42,15 @@ func TestReport(t *testing.T) {
 		{"passing", passing, true, []string{"ok    p ", "1 passed, 0 failed, 0 skipped"}, false},
 		{"nothing", "", false, []string{"0 passed"}, true},
 		{"no test files", withoutTests, false, []string{"0 passed, 0 failed, 0 skipped"}, true},
-		{"skip allowed", passing + skipping, false, []string{"skipped: p TestB\n    no service", "1 skipped"}, false},
+		{"skip allowed", passing + skipping, false, []string{"skipped: p TestB\n    no service\n", "1 skipped"}, false},
 		{"skip refused", passing + skipping, true, []string{"1 skipped"}, true},
+		{"skipped once, passed once", skipping + passingAgain, true, []string{"1 passed, 0 failed, 0 skipped"}, false},
+		{"passed once, skipped once", passingAgain + skipping, true, []string{"1 passed, 0 failed, 0 skipped"}, false},
 		{"failing", passing + failing, false, []string{"got 1, want 2", "1 passed, 1 failed"}, true},
 		{"not compiling", passing + notCompiling, false, []string{"r.go:1: undefined", "[build failed]"}, true},
 	}
 	for _, tt := range tests {
-		var r report
+		r := newReport()
 		var out strings.Builder
 		if err := r.read(strings.NewReader(tt.events), &out); err != nil {
 			t.Fatalf("%s: %v", tt.name, err)
@@ -67,7 +71,7 @@ func TestReport(t *testing.T) {
 }
 
 func TestReportOfGarbage(t *testing.T) {
-	var r report
+	r := newReport()
 	if err := r.read(strings.NewReader("go: cannot find main module"), &strings.Builder{}); err == nil {
 		t.Error("got no error for what is not JSON")
 	}
