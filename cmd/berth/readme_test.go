@@ -1,0 +1,89 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/berthregistry/berth/shared/settings"
+)
+
+// What the README shows is what there is: its settings parse, its commands
+// exist, its links lead somewhere, its tree was drawn by berth tree.
+func TestReadme(t *testing.T) {
+	root := filepath.Join("..", "..")
+	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme := string(text)
+
+	settingsShown := blocks(readme, "yaml")
+	if len(settingsShown) == 0 {
+		t.Error("no settings are shown")
+	}
+	for _, block := range settingsShown {
+		if _, err := settings.Parse("README.md", []byte(block)); err != nil {
+			t.Errorf("settings shown: %v", err)
+		}
+	}
+
+	commandsShown := 0
+	for _, block := range blocks(readme, "sh") {
+		for line := range strings.Lines(block) {
+			if args, ok := strings.CutPrefix(line, "go run ./cmd/berth "); ok {
+				commandsShown++
+				checkCommand(t, args)
+			}
+			if script, ok := strings.CutPrefix(line, "scripts/"); ok {
+				checkFile(t, filepath.Join(root, "scripts", strings.Fields(script)[0]))
+			}
+		}
+	}
+	if commandsShown < 2 {
+		t.Errorf("%d commands of berth are shown", commandsShown)
+	}
+
+	for _, link := range regexp.MustCompile(`\]\(([^):#]+)\)`).FindAllStringSubmatch(readme, -1) {
+		checkFile(t, filepath.Join(root, link[1]))
+	}
+	drawn, err := os.ReadFile(filepath.Join("testdata", "sparse-index.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(readme, "```\n"+string(drawn)+"```\n") {
+		t.Error("the tree shown is not that of testdata/sparse-index.txt")
+	}
+}
+
+// blocks returns the fenced blocks of a language.
+func blocks(markdown, language string) []string {
+	var out []string
+	for _, m := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(markdown, -1) {
+		out = append(out, m[1])
+	}
+	return out
+}
+
+func checkCommand(t *testing.T, line string) {
+	t.Helper()
+	line, _, _ = strings.Cut(line, "#")
+	parser, err := kong.New(&commands{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parser.Parse(strings.Fields(line)); err != nil {
+		t.Errorf("berth %s: %v", line, err)
+	}
+}
+
+func checkFile(t *testing.T, name string) {
+	t.Helper()
+	if _, err := os.Stat(name); err != nil {
+		t.Errorf("the README names what is not there: %v", err)
+	}
+}
