@@ -33,7 +33,8 @@ func RunLocator(t *testing.T, open func(testing.TB) blobs.Store) {
 	}
 }
 
-const long = time.Minute
+// ample is longer than any rule takes.
+const ample = time.Minute
 
 func locator(t *testing.T, store blobs.Store) blobs.Locator {
 	t.Helper()
@@ -89,7 +90,7 @@ func readURL(t *testing.T, store blobs.Store) {
 		key, body := newKey(), Bytes(1, size)
 		put(t, store, key, body)
 		for _, method := range []string{http.MethodGet, http.MethodHead} {
-			resp, got := send(t, method, readAt(t, store, key, method, long), nil, nil)
+			resp, got := send(t, method, readAt(t, store, key, method, ample), nil, nil)
 			if resp.StatusCode != http.StatusOK || resp.ContentLength != int64(size) {
 				t.Fatalf("%s: got %s, %d bytes, want 200, %d bytes", method, resp.Status, resp.ContentLength, size)
 			}
@@ -106,7 +107,7 @@ func readURL(t *testing.T, store blobs.Store) {
 func readURLRange(t *testing.T, store blobs.Store) {
 	key, body := newKey(), Bytes(1, 1000)
 	put(t, store, key, body)
-	url := readAt(t, store, key, http.MethodGet, long)
+	url := readAt(t, store, key, http.MethodGet, ample)
 	resp, got := send(t, http.MethodGet, url, http.Header{"Range": {"bytes=10-19"}}, nil)
 	if resp.StatusCode != http.StatusPartialContent || !bytes.Equal(got, body[10:20]) {
 		t.Fatalf("got %s, %d bytes, want 206 and 10 bytes", resp.Status, len(got))
@@ -130,7 +131,7 @@ func readURLMethod(t *testing.T, store blobs.Store) {
 	key, other := newKey(), newKey()
 	put(t, store, key, []byte("abc"))
 	put(t, store, other, []byte("abc"))
-	url := readAt(t, store, key, http.MethodGet, long)
+	url := readAt(t, store, key, http.MethodGet, ample)
 	for _, method := range []string{http.MethodPut, http.MethodDelete, http.MethodPost} {
 		resp, _ := send(t, method, url, nil, []byte("xyz"))
 		wantRefused(t, resp)
@@ -170,7 +171,7 @@ func writeURL(t *testing.T, store blobs.Store) {
 	for _, bound := range []bool{true, false} {
 		for _, size := range []int{0, 1, part + 1} {
 			key, body := newKey(), Bytes(1, size)
-			at := writeAt(t, store, key, body, bound, long)
+			at := writeAt(t, store, key, body, bound, ample)
 			wantAbsent(t, store, key, int64(size))
 			if resp := at.put(t, body); resp.StatusCode/100 != 2 {
 				t.Fatalf("PUT of %d bytes, bound %t: got %s", size, bound, resp.Status)
@@ -191,7 +192,7 @@ func writeURLExpires(t *testing.T, store blobs.Store) {
 func writeURLMethod(t *testing.T, store blobs.Store) {
 	key, other, body := newKey(), newKey(), []byte("abc")
 	put(t, store, key, body)
-	at := writeAt(t, store, key, body, true, long)
+	at := writeAt(t, store, key, body, true, ample)
 	for _, method := range []string{http.MethodGet, http.MethodDelete} {
 		resp, _ := send(t, method, at.url, at.header, nil)
 		wantRefused(t, resp)
@@ -204,11 +205,11 @@ func writeURLMethod(t *testing.T, store blobs.Store) {
 
 func writeURLChecksum(t *testing.T, store blobs.Store) {
 	key, body, forged := newKey(), []byte("abc"), []byte("abd")
-	at := writeAt(t, store, key, body, true, long)
+	at := writeAt(t, store, key, body, true, ample)
 	wantRefused(t, at.put(t, forged))
 	// Nor does it help to send the checksum of the forgery.
 	sent := at.header
-	at.header = writeAt(t, store, key, forged, true, long).header
+	at.header = writeAt(t, store, key, forged, true, ample).header
 	wantRefused(t, at.put(t, forged))
 	wantAbsent(t, store, key, 3)
 	at.header = sent
@@ -219,7 +220,7 @@ func writeURLChecksum(t *testing.T, store blobs.Store) {
 func writeURLSize(t *testing.T, store blobs.Store) {
 	for _, bound := range []bool{true, false} {
 		key := newKey()
-		at := writeAt(t, store, key, []byte("abc"), bound, long)
+		at := writeAt(t, store, key, []byte("abc"), bound, ample)
 		for _, body := range []string{"", "ab", "abcd"} {
 			wantRefused(t, at.put(t, []byte(body)))
 			wantAbsent(t, store, key, int64(len(body)))
@@ -229,7 +230,7 @@ func writeURLSize(t *testing.T, store blobs.Store) {
 
 func writeURLHeaders(t *testing.T, store blobs.Store) {
 	key, body := newKey(), []byte("abc")
-	at := writeAt(t, store, key, body, true, long)
+	at := writeAt(t, store, key, body, true, ample)
 	at.header = nil
 	wantRefused(t, at.put(t, body))
 	wantAbsent(t, store, key, 3)
@@ -237,7 +238,7 @@ func writeURLHeaders(t *testing.T, store blobs.Store) {
 
 func writeURLTwice(t *testing.T, store blobs.Store) {
 	key, body := newKey(), []byte("abc")
-	at := writeAt(t, store, key, body, false, long)
+	at := writeAt(t, store, key, body, false, ample)
 	at.put(t, body)
 	wantRefused(t, at.put(t, []byte("xyz")))
 	wantObject(t, store, key, body)

@@ -67,8 +67,13 @@ func (s *Store) completed(u blobs.Upload, there *os.File) error {
 		}
 	}
 	// The Complete that made it may not have come to this.
-	return s.settle(there.Name())
+	return errors.Join(syncFolder(filepath.Dir(there.Name())), s.forget())
 }
+
+// forget makes durable that files have left uploads. One that came back after
+// a crash would be the same file as its object, and to append to it would
+// change the object.
+func (s *Store) forget() error { return syncFolder(s.uploads) }
 
 // compare checks the object against the upload's own file, if there is one.
 func (s *Store) compare(u blobs.Upload, there *os.File) error {
@@ -107,7 +112,10 @@ func (s *Store) move(ctx context.Context, u blobs.Upload, object string) error {
 	}
 	defer f.Close()
 	if mine && size == u.Size {
-		return s.publish(path, object)
+		if err := s.publish(path, object); err != nil {
+			return err
+		}
+		return s.forget()
 	}
 	g, err := s.fork(ctx, f, u)
 	if err != nil {

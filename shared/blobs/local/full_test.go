@@ -71,6 +71,19 @@ func TestAppendWithoutRoom(t *testing.T) {
 	wantObject(t, store, "a", body)
 }
 
+// TestAppendWithoutAnyRoom leaves no file that no state names.
+func TestAppendWithoutAnyRoom(t *testing.T) {
+	dir := t.TempDir()
+	store := openIn(t, dir)
+	limitFiles(t, 0)
+	u := blobs.Upload{Key: "a"}
+	next, err := store.Append(t.Context(), u, bytes.NewReader([]byte("abc")))
+	if err == nil || next.Size != 0 || next.State != nil {
+		t.Errorf("append: got size %d, error %v, want the state before", next.Size, err)
+	}
+	wantEmpty(t, filepath.Join(dir, "uploads"))
+}
+
 func TestPutWithoutRoom(t *testing.T) {
 	dir := t.TempDir()
 	store := openIn(t, dir)

@@ -58,23 +58,17 @@ func (s *Store) Put(ctx context.Context, key string, body []byte) error {
 }
 
 // publish gives a synced file its place among the objects. The rename is what
-// makes it visible. A crash before the folders are synced leaves it visible or
+// makes it visible. A crash before the folder is synced leaves it visible or
 // not, but whole; the caller was told nothing yet.
 func (s *Store) publish(file, object string) error {
-	if err := s.objects.ensure(filepath.Dir(object)); err != nil {
+	folder := filepath.Dir(object)
+	if err := s.objects.ensure(folder); err != nil {
 		return err
 	}
 	if err := os.Rename(file, object); err != nil {
 		return err
 	}
-	return s.settle(object)
-}
-
-// settle makes durable that an object has left uploads and come to objects.
-// The first matters too: an upload file that came back beside its object would
-// be the same file, and to append to one would change the other.
-func (s *Store) settle(object string) error {
-	return errors.Join(syncFolder(filepath.Dir(object)), syncFolder(s.uploads))
+	return syncFolder(folder)
 }
 
 // Delete removes an object.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/http"
 	"testing"
 
 	"github.com/berthregistry/berth/shared/blobs"
@@ -37,6 +38,34 @@ func TestFaults(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// TestGap loses one part of several, while those after it arrive: what counts
+// is what comes before the gap.
+func TestGap(t *testing.T) {
+	for lost := range 3 {
+		t.Run(fmt.Sprintf("part %d", lost+1), func(t *testing.T) {
+			p, store := throughProxy(t, s3.WithPartSize(part))
+			body := blobstest.Bytes(1, 3*part+200)
+			u := add(t, store, blobs.Upload{Key: "a"}, body[:100])
+			p.set(func(r *http.Request) fault {
+				if operation(r) == uploadPart && r.URL.Query().Get("partNumber") == fmt.Sprint(lost+1) {
+					return reset
+				}
+				return none
+			})
+			next, err := store.Append(t.Context(), u, bytes.NewReader(body[u.Size:]))
+			if want := max(u.Size, int64(lost*part)); err == nil || next.Size != want {
+				t.Fatalf("append: got size %d, error %v, want %d and an error", next.Size, err, want)
+			}
+			p.set(nil)
+			next = add(t, store, next, body[next.Size:])
+			if err := store.Complete(t.Context(), next); err != nil {
+				t.Fatal(err)
+			}
+			wantObject(t, store, "a", body)
+		})
 	}
 }
 

@@ -2,6 +2,7 @@ package s3
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -21,13 +22,14 @@ import (
 // one gets into after 50 GiB, or never.
 func canned(t *testing.T, answer http.HandlerFunc) *Store {
 	t.Helper()
-	server := httptest.NewServer(answer)
+	server := httptest.NewTLSServer(answer)
 	t.Cleanup(server.Close)
 	return New(s3.New(s3.Options{
 		BaseEndpoint: &server.URL,
 		Region:       "us-east-1",
 		Credentials:  credentials.NewStaticCredentialsProvider("key", "secret", ""),
 		UsePathStyle: true,
+		HTTPClient:   server.Client(),
 	}), "bucket", "")
 }
 
@@ -81,6 +83,27 @@ func TestStateRunsOut(t *testing.T) {
 	}
 	if !errors.Is(err, ErrTooLarge) {
 		t.Errorf("append without end: got error %v, want ErrTooLarge", err)
+	}
+}
+
+// TestPartsAreSigned: the SDK signs no bytes where there is TLS, the store does.
+func TestPartsAreSigned(t *testing.T) {
+	body := bytes.Repeat([]byte("abcd"), minPart/4)
+	want := fmt.Sprintf("%x", sha256.Sum256(body))
+	parts := 0
+	store := canned(t, func(w http.ResponseWriter, r *http.Request) {
+		takeAll("etag")(w, r)
+		if r.Method == http.MethodPost {
+			io.WriteString(w, "<InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>")
+			return
+		}
+		parts++
+		if got := r.Header.Get("X-Amz-Content-Sha256"); got != want {
+			t.Errorf("signed sum of a part: got %q, want %q", got, want)
+		}
+	})
+	if _, err := store.Append(t.Context(), blobs.Upload{Key: "a"}, bytes.NewReader(body)); err != nil || parts != 1 {
+		t.Errorf("append: got %d parts, error %v, want 1", parts, err)
 	}
 }
 

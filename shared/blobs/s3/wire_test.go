@@ -36,13 +36,13 @@ func (s service) hasty() *awss3.Client {
 }
 
 // throughProxy returns a store whose requests the proxy sees.
-func throughProxy(t *testing.T) (*proxy, *s3.Store) {
+func throughProxy(t *testing.T, options ...s3.Option) (*proxy, *s3.Store) {
 	t.Helper()
 	direct := testService(t)
 	p, s := newProxy(t, direct)
 	prefix := newPrefix()
 	direct.cleanUp(t, prefix)
-	return p, s3.New(s.hasty(), s.bucket, prefix)
+	return p, s3.New(s.hasty(), s.bucket, prefix, options...)
 }
 
 func add(t *testing.T, store *s3.Store, u blobs.Upload, body []byte) blobs.Upload {
