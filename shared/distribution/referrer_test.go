@@ -222,7 +222,7 @@ func TestReferrersCursor(t *testing.T) {
 	s := serve(t, registry.Options{})
 	subject := s.image("app", "1", "layer")
 	s.attach("app", subject, "a/b", nil)
-	for _, next := range []string{"%", "!", "a", "====", "../..", "%00", strings.Repeat("A", 4000), strings.Repeat("A", 100_000)} {
+	for _, next := range []string{"%", "!", "a", "====", "../..", "%00", "_w", "__79", strings.Repeat("A", 4000), strings.Repeat("A", 100_000)} {
 		a := s.get(referrersURL("app", subject.Digest) + "?next=" + url.QueryEscape(next))
 		if a.status != http.StatusBadRequest || a.codes(t) != "UNSUPPORTED" {
 			t.Errorf("?next=%.20s = %d %.100s, want 400 UNSUPPORTED", next, a.status, a.body)

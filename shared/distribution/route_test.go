@@ -184,6 +184,7 @@ func TestHostileParameters(t *testing.T) {
 		{http.MethodGet, "/v2/a/referrers/" + digest256 + "?artifactType=a%0d%0aX-Evil:1", http.StatusOK},
 		{http.MethodGet, "/v2/a/referrers/" + digest256 + "?artifactType=" + junk, http.StatusOK},
 		{http.MethodGet, "/v2/a/referrers/" + digest256 + "?artifactType=%ff%fe", http.StatusOK},
+		{http.MethodGet, "/v2/a/referrers/" + digest256 + "?artifactType=" + strings.Repeat("a", 5000), http.StatusOK},
 	} {
 		a := s.do(c.method, c.target, nil)
 		if a.status != c.status {

@@ -52,8 +52,8 @@ func (r *Registry) AppendUpload(ctx context.Context, repo, id string, start, siz
 
 // FinishUpload adds the last chunk, perhaps none, and makes the blob of that
 // digest visible. Done again after success it succeeds again. If the bytes are
-// not those of the digest the upload stays as it was. Errors as of AppendUpload,
-// and oci.ErrDigestInvalid.
+// not those of the digest the upload stays as it was, unless they had to be read
+// again to tell: see verify. Errors as of AppendUpload, and oci.ErrDigestInvalid.
 func (r *Registry) FinishUpload(ctx context.Context, repo, id string, start, size int64, d oci.Digest, body io.Reader) (Upload, error) {
 	ctx = context.WithoutCancel(ctx)
 	u, err := r.load(ctx, repo, id)

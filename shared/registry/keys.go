@@ -3,6 +3,7 @@ package registry
 import (
 	"encoding/base64"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/berthregistry/berth/shared/oci"
 	"github.com/berthregistry/berth/shared/table"
@@ -81,7 +82,7 @@ func referrerKey(repo string, subject oci.Digest, artifactType string, d oci.Dig
 // characters of RFC 6838 but "#", otherwise by its hash, so that no type's keys
 // begin like another's.
 func typeInKey(t string) string {
-	if strings.IndexFunc(t, unfitForKey) < 0 {
+	if len(t) <= oci.MaxArtifactType && strings.IndexFunc(t, unfitForKey) < 0 {
 		return t
 	}
 	return "%" + oci.SHA256.Sum([]byte(t)).Encoded()
@@ -125,7 +126,7 @@ func fromCursor(s, prefix string) (string, error) {
 		return "", nil
 	}
 	b, err := base64.RawURLEncoding.DecodeString(s)
-	if err != nil || len(b) == 0 || len(prefix)+len(b) > table.MaxSortKey {
+	if err != nil || len(b) == 0 || len(prefix)+len(b) > table.MaxSortKey || !utf8.Valid(b) {
 		return "", oci.ErrPage.With(nil, "the page cursor is not one of ours")
 	}
 	return prefix + string(b), nil

@@ -15,6 +15,7 @@ import (
 // met is what a manifest push finds in the repository.
 type met struct {
 	manifest bool                  // it is there already
+	as       string                // and if so, of which media type
 	object   string                // and if so, where its body is, "" for inline
 	repo     bool                  // the repository is in the catalog
 	subject  table.Item            // perhaps a stub, zero if absent
@@ -44,6 +45,7 @@ func (r *Registry) meet(ctx context.Context, in *incoming) (*met, error) {
 	old := items[manifestKey(in.Repo, in.digest)]
 	m := &met{
 		manifest: isLive(old),
+		as:       old.Str(attrMediaType),
 		object:   old.Str(attrObject),
 		repo:     known,
 		tags:     map[string]oci.Digest{},
@@ -112,7 +114,7 @@ func (r *Registry) many(ctx context.Context, keys []table.Key) (map[table.Key]ta
 	found := make(map[table.Key]table.Item, len(keys))
 	for len(keys) > 0 {
 		n := min(len(keys), table.MaxKeys)
-		items, err := r.table.GetMany(ctx, keys[:n], attrState, attrSize, attrDigest, attrObject)
+		items, err := r.table.GetMany(ctx, keys[:n], attrState, attrSize, attrDigest, attrObject, attrMediaType)
 		if err != nil {
 			return nil, fmt.Errorf("read what a manifest refers to: %w", err)
 		}

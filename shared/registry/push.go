@@ -124,6 +124,10 @@ func (r *Registry) place(ctx context.Context, in *incoming) error {
 	if err := in.precondition(met); err != nil {
 		return err
 	}
+	if met.manifest && met.as != in.parsed.MediaType {
+		return oci.ErrManifestInvalid.With(map[string]string{"mediaType": met.as},
+			"these bytes are here as %s, and are served as that", met.as)
+	}
 	if met.manifest {
 		if met.object == in.object {
 			in.object = ""
