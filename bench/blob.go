@@ -2,14 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/berthregistry/berth/bench/client"
 	"github.com/berthregistry/berth/bench/load"
-	"github.com/berthregistry/berth/bench/machine"
 	"github.com/berthregistry/berth/bench/report"
 	"github.com/berthregistry/berth/bench/target"
 )
@@ -34,12 +31,6 @@ func takeBlob(ctx context.Context, s *stage) error {
 	return nil
 }
 
-// A download is a load of blobs and the CPU time that the server took for it.
-type download struct {
-	load.Result
-	cpu time.Duration // 0 if not known
-}
-
 func (s *stage) raceBlob(ctx context.Context, registries []*target.Target, b client.Blob, connections int) error {
 	repo := repo("blob")
 	for _, t := range registries {
@@ -51,13 +42,12 @@ func (s *stage) raceBlob(ctx context.Context, registries []*target.Target, b cli
 		Method: http.MethodGet, Path: "/v2/" + repo + "/blobs/" + b.Digest,
 		Status: http.StatusOK, Connections: connections,
 	}
-	results, err := race(ctx, s.rounds, len(registries), func(ctx context.Context, i int) (download, error) {
-		return s.download(ctx, registries[i], l)
+	results, err := race(ctx, s.rounds, len(registries), func(ctx context.Context, i int) (sample, error) {
+		return s.measure(ctx, registries[i], l)
 	})
 	if err != nil {
 		return err
 	}
-	throughput := func(d download) float64 { return d.Throughput() }
 	for i, rival := range registries[1:] {
 		row := report.Row{
 			Case: fmt.Sprintf("blob GET %d MiB, %s", b.Size>>20, plural(connections, "connection")),
@@ -76,25 +66,11 @@ func (s *stage) raceBlob(ctx context.Context, registries []*target.Target, b cli
 	return nil
 }
 
-func (s *stage) download(ctx context.Context, t *target.Target, l load.Load) (download, error) {
-	before, err := t.CPUTime()
-	if err != nil && !errors.Is(err, machine.ErrUnknown) {
-		return download{}, err
+func downloaded(results []sample) report.Value {
+	return report.Value{
+		Value:     report.Median(each(results, throughput)),
+		CPUPerGiB: report.Median(each(results, func(r sample) float64 { return r.cpu.Seconds() / float64(r.Bytes) * (1 << 30) })),
 	}
-	r, err := s.measure(ctx, t, l)
-	if err != nil {
-		return download{}, err
-	}
-	after, err := t.CPUTime()
-	if err != nil && !errors.Is(err, machine.ErrUnknown) {
-		return download{}, err
-	}
-	return download{r, after - before}, nil
 }
 
-func downloaded(results []download) report.Value {
-	return report.Value{
-		Value: report.Median(each(results, func(d download) float64 { return d.Throughput() })),
-		CPU:   report.Median(each(results, func(d download) float64 { return d.cpu.Seconds() / float64(d.Bytes) * (1 << 30) })),
-	}
-}
+func throughput(r sample) float64 { return r.Throughput() }

@@ -41,7 +41,7 @@ func run(ctx context.Context, args []string) error {
 	case len(args) == 1 && args[0] == "load":
 		return load.Serve(ctx, os.Stdin, os.Stdout)
 	case len(args) == 2 && args[0] == "bare":
-		return target.ServeBare(args[1])
+		return target.ServeBare(ctx, args[1])
 	}
 	s, err := parse(args, os.Stderr)
 	if err != nil {

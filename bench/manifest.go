@@ -58,17 +58,18 @@ func (s *stage) raceManifest(ctx context.Context, name string, rivals []*target.
 		"application/vnd.oci.image.index.v1+json", "application/vnd.oci.image.manifest.v1+json",
 		"application/vnd.docker.distribution.manifest.list.v2+json", "application/vnd.docker.distribution.manifest.v2+json",
 	}, ", ")}
-	results, err := race(ctx, s.rounds, len(rivals), func(ctx context.Context, i int) (load.Result, error) {
+	results, err := race(ctx, s.rounds, len(rivals), func(ctx context.Context, i int) (sample, error) {
 		return s.measure(ctx, rivals[i], l)
 	})
 	if err != nil {
 		return err
 	}
+	rate := func(r sample) float64 { return r.Rate() }
 	for i, rival := range rivals[1:] {
 		row := report.Row{
 			Case: name, Unit: report.PerSecond, Peer: rival.Name,
 			Ours: served(results[0]), Theirs: served(results[i+1]),
-			Ratio:  ratio(each(results[0], load.Result.Rate), each(results[i+1], load.Result.Rate)),
+			Ratio:  ratio(each(results[0], rate), each(results[i+1], rate)),
 			Wanted: report.Bound{AtLeast: 1},
 		}
 		if rival.Name == "bare" {
@@ -82,10 +83,11 @@ func (s *stage) raceManifest(ctx context.Context, name string, rivals []*target.
 }
 
 // served is what a rival made of its rounds.
-func served(results []load.Result) report.Value {
+func served(results []sample) report.Value {
 	return report.Value{
-		Value: report.Median(each(results, load.Result.Rate)),
-		P99:   report.Median(each(results, func(r load.Result) float64 { return r.P99.Seconds() })),
+		Value:         report.Median(each(results, func(r sample) float64 { return r.Rate() })),
+		P99:           report.Median(each(results, func(r sample) float64 { return r.P99.Seconds() })),
+		CPUPerRequest: report.Median(each(results, func(r sample) float64 { return r.cpu.Seconds() / float64(r.Requests) })),
 	}
 }
 

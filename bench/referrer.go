@@ -78,8 +78,8 @@ func (s *stage) takeGrowth(ctx context.Context, ours []*target.Target) error {
 	if err != nil {
 		return err
 	}
-	apiece := func(n int) func(load.Result) float64 {
-		return func(r load.Result) float64 { return median(r) / float64(n) }
+	apiece := func(n int) func(sample) float64 {
+		return func(r sample) float64 { return median(r) / float64(n) }
 	}
 	return s.add(report.Row{
 		Case: fmt.Sprintf("referrers, all of %d, each", s.referrers), Unit: report.Seconds, Peer: few[0].name,
@@ -117,17 +117,17 @@ func (s *stage) raceLists(ctx context.Context, name string, lists []list) error 
 }
 
 // timeLists gets each list again and again over one connection, in turn.
-func (s *stage) timeLists(ctx context.Context, lists []list) ([][]load.Result, error) {
-	return race(ctx, s.rounds, len(lists), func(ctx context.Context, i int) (load.Result, error) {
+func (s *stage) timeLists(ctx context.Context, lists []list) ([][]sample, error) {
+	return race(ctx, s.rounds, len(lists), func(ctx context.Context, i int) (sample, error) {
 		l := load.Load{Method: http.MethodGet, Path: lists[i].path, Status: http.StatusOK, Connections: 1}
 		return s.measure(ctx, lists[i].Target, l)
 	})
 }
 
 // median is how long one answer took, in seconds.
-func median(r load.Result) float64 { return r.P50.Seconds() }
+func median(r sample) float64 { return r.P50.Seconds() }
 
-func middle(results []load.Result) report.Value {
+func middle(results []sample) report.Value {
 	return report.Value{Value: report.Median(each(results, median))}
 }
 

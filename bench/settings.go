@@ -46,7 +46,7 @@ type scale struct {
 
 func fullScale() scale {
 	return scale{
-		rounds: 5, duration: time.Second,
+		rounds: 9, duration: time.Second / 2,
 		connections: []int{1, 8, 64}, largeBlob: 256 << 20, imageLayer: 16 << 20,
 		attached: 10_000, attachedAll: 2_000, attachBlock: 250,
 		referrers: 10_000, referrersAll: 2_000, tags: 100_000,

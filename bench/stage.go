@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"time"
 
 	"github.com/berthregistry/berth/bench/client"
 	"github.com/berthregistry/berth/bench/load"
@@ -77,17 +78,37 @@ func (s *stage) clear() {
 	os.RemoveAll(s.dir)
 }
 
+// A sample is how a load was answered, and what CPU time that took the server,
+// 0 if that is not known.
+type sample struct {
+	load.Result
+	cpu time.Duration
+}
+
 // measure puts a load on a target, from a process of its own.
-func (s *stage) measure(ctx context.Context, t *target.Target, l load.Load) (load.Result, error) {
+func (s *stage) measure(ctx context.Context, t *target.Target, l load.Load) (sample, error) {
 	l.Addr, l.Duration = t.Host(), s.duration
 	child := exec.CommandContext(ctx, s.self, "load")
 	child.Stderr = os.Stderr
 	machine.Tie(child)
+	before, err := cpuTime(t)
+	if err != nil {
+		return sample{}, err
+	}
 	r, err := l.Measure(ctx, child)
 	if err != nil {
-		return r, fmt.Errorf("%s: %w", t.Name, err)
+		return sample{}, fmt.Errorf("%s: %w", t.Name, err)
 	}
-	return r, nil
+	after, err := cpuTime(t)
+	return sample{r, after - before}, err
+}
+
+func cpuTime(t *target.Target) (time.Duration, error) {
+	spent, err := t.CPUTime()
+	if errors.Is(err, machine.ErrUnknown) {
+		return 0, nil
+	}
+	return spent, err
 }
 
 // add puts a row into the report.

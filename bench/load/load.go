@@ -7,8 +7,8 @@
 package load
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -64,7 +64,8 @@ func (l Load) Run(ctx context.Context) (Result, error) {
 	}
 	running.Wait()
 	elapsed := time.Since(start)
-	if err := errors.Join(errs...); err != nil {
+	// When one connection fails so do most: one error says it.
+	if err := cmp.Or(errs...); err != nil {
 		return Result{}, fmt.Errorf("load %s %s: %w", l.Method, l.Path, err)
 	}
 	return sum(lanes, elapsed), nil

@@ -2,9 +2,7 @@
 // programs, and in one line whether it is what was wanted.
 package report
 
-import (
-	"slices"
-)
+import "slices"
 
 // A Report is what one run measured.
 type Report struct {
@@ -41,8 +39,11 @@ type Row struct {
 // A Value is a figure and what is worth to be said beside it.
 type Value struct {
 	Value float64 `json:"value"`
-	P99   float64 `json:"p99_seconds,omitempty"`         // of single requests
-	CPU   float64 `json:"cpu_seconds_per_gib,omitempty"` // of the server
+	P99   float64 `json:"p99_seconds,omitempty"` // of single requests
+	// What the server spent, in seconds of one CPU. Other work on the machine
+	// disturbs it far less than it does the rest.
+	CPUPerRequest float64 `json:"cpu_seconds_per_request,omitempty"`
+	CPUPerGiB     float64 `json:"cpu_seconds_per_gib,omitempty"`
 }
 
 // A Spread is the middle of several values and how far apart they are.

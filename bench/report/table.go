@@ -39,6 +39,8 @@ func (u Unit) format(v float64) string {
 func duration(seconds float64) string {
 	d := time.Duration(seconds * float64(time.Second))
 	switch {
+	case d < 10*time.Microsecond:
+		return fmt.Sprintf("%.1f µs", seconds*1e6)
 	case d < time.Millisecond:
 		return fmt.Sprintf("%d µs", d.Microseconds())
 	case d < 10*time.Millisecond:
@@ -68,7 +70,7 @@ func thousands(n int64) string {
 }
 
 // widths are those of the columns, so that rows can be printed as they come.
-var widths = []int{38, 26, 13, 26, 19, 7}
+var widths = []int{38, 33, 13, 33, 19, 7}
 
 // columns joins cells; the last one is as wide as it is.
 func columns(cells ...string) string {
@@ -104,8 +106,11 @@ func (u Unit) cell(v Value) string {
 	if v.P99 > 0 {
 		cell += ", p99 " + duration(v.P99)
 	}
-	if v.CPU > 0 {
-		cell += fmt.Sprintf(", CPU %.2f s/GiB", v.CPU)
+	if v.CPUPerRequest > 0 {
+		cell += ", CPU " + duration(v.CPUPerRequest)
+	}
+	if v.CPUPerGiB > 0 {
+		cell += fmt.Sprintf(", CPU %.2f s/GiB", v.CPUPerGiB)
 	}
 	return cell
 }

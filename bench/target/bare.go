@@ -14,8 +14,8 @@ import (
 
 // bareAnswer is the one answer of a bare server.
 type bareAnswer struct {
-	Addr   string
-	Answer client.Answer
+	Addr string
+	client.Answer
 }
 
 // Bare starts a net/http server that gives the same answer to everything: what
@@ -38,8 +38,8 @@ func Bare(ctx context.Context, a client.Answer, dir string, command ...string) (
 }
 
 // ServeBare is a bare server, with the answer that Bare wrote to the file at
-// path. It does not return before something goes wrong.
-func ServeBare(path string) error {
+// path, until ctx ends.
+func ServeBare(ctx context.Context, path string) error {
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("read answer: %w", err)
@@ -48,14 +48,21 @@ func ServeBare(path string) error {
 	if err := json.Unmarshal(raw, &b); err != nil {
 		return fmt.Errorf("read answer: %w", err)
 	}
-	b.Answer.Header.Del("Date") // the server sets it, as it does for others
-	return http.ListenAndServe(b.Addr, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	b.Header.Del("Date") // the server sets it, as it does for others
+	server := &http.Server{Addr: b.Addr, Handler: b.handler()}
+	context.AfterFunc(ctx, func() { server.Close() })
+	return server.ListenAndServe()
+}
+
+// handler gives the answer to everything.
+func (a bareAnswer) handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
-		for name, values := range b.Answer.Header {
+		for name, values := range a.Header {
 			header[name] = values
 		}
 		if r.Method != http.MethodHead {
-			w.Write(b.Answer.Body)
+			w.Write(a.Body) // a client that hung up is not told
 		}
-	}))
+	})
 }
