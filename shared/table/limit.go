@@ -1,7 +1,6 @@
 package table
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -102,7 +101,10 @@ func (a Action) validateOp() error {
 func (a Action) validateAttrs() error {
 	names := make(map[string]bool, len(a.Set)+len(a.Add)+len(a.Unset))
 	for _, at := range a.Set {
-		if err := errors.Join(once(names, at.Name), at.validate()); err != nil {
+		if err := once(names, at.Name); err != nil {
+			return err
+		}
+		if err := at.validate(); err != nil {
 			return err
 		}
 	}

@@ -105,6 +105,24 @@ func TestFailedCommitIsUndone(t *testing.T) {
 	}
 }
 
+// What the file refuses to take spoils the commit, not only the job.
+func TestRefusedWriteFailsTheCommit(t *testing.T) {
+	s := openStore(t, bbolt.Options{})
+	err := s.submit(t.Context(), 0, func(g *group) error {
+		g.put(g.items, encodeKey(key("a")), appendItem(nil, table.Item{}))
+		g.put(g.items, nil, nil) // bbolt wants a key
+		g.delete(g.items, []byte("none"))
+		return nil
+	})
+	if err == nil {
+		t.Error("a commit with a write that was refused succeeded")
+	}
+	if s.has(t, "a") {
+		t.Error("a part of the commit is there")
+	}
+	s.mustDo(t, table.Put(key("a")))
+}
+
 func TestPanicEndsWriting(t *testing.T) {
 	s := openStore(t, bbolt.Options{})
 	if err := s.Transact(t.Context(), tx(table.Put(key("a")))); err != nil {

@@ -102,16 +102,20 @@ func (s *Store) register(ctx context.Context, consumer string) (position uint64,
 		return 0, fmt.Errorf("%w: name of %d bytes", table.ErrLimit, n)
 	}
 	err = s.submit(ctx, len(consumer), func(g *group) (err error) {
-		if known := g.consumers.Get([]byte(consumer)); known != nil {
-			position, err = decodeSequence(known)
-			return err
-		}
-		position = g.changes.Sequence()
-		g.put(g.consumers, []byte(consumer), encodeSequence(position))
-		g.logging = true
-		return nil
+		position, err = g.register(consumer)
+		return err
 	})
 	return position, err
+}
+
+func (g *group) register(consumer string) (position uint64, err error) {
+	if known := g.consumers.Get([]byte(consumer)); known != nil {
+		return decodeSequence(known)
+	}
+	position = g.changes.Sequence()
+	g.put(g.consumers, []byte(consumer), encodeSequence(position))
+	g.logging = true // for the jobs behind this one in the same commit
+	return position, nil
 }
 
 // acknowledge stores the position and drops what nobody waits for any more.

@@ -1,6 +1,7 @@
 package tabletest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math"
@@ -146,7 +147,7 @@ func spansPartitions(f *fixture) {
 }
 
 func isolated(f *fixture) {
-	attrs := table.Attrs{table.S("s", "one"), table.N("n", 1), table.B("b", []byte("one"))}
+	attrs := table.Attrs{table.S("s", "one"), table.N("n", 1), table.B("b", bytes.Repeat([]byte("one"), 3000))}
 	want := slices.Clone(attrs)
 	f.do(table.Put(f.key("a"), attrs...))
 	attrs[0] = table.S("s", "the caller's slice was changed after the put")
@@ -158,12 +159,14 @@ func isolated(f *fixture) {
 
 	item = f.get("a")
 	page := f.query(table.Query{Prefix: "a"})
+	many := f.getMany([]table.Key{f.key("a")}, "b")
 	for range 20 {
-		f.do(table.Put(f.key("a"), table.S("s", "two"), table.N("n", 2), table.B("b", []byte("two"))))
+		f.do(table.Put(f.key("a"), table.S("s", "two"), table.N("n", 2), table.B("b", bytes.Repeat([]byte("two"), 3000))))
 		f.do(table.Delete(f.key("a")))
 	}
 	f.wantAttrs(item.Attrs, want...)
 	f.wantAttrs(page.Items[0].Attrs, want...)
+	f.wantAttrs(many[f.key("a")].Attrs, want[2])
 }
 
 func cancelled(f *fixture) {

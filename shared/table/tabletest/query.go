@@ -109,6 +109,9 @@ func queryPages(f *fixture) {
 			if left := len(all) - i*limit; len(page) != max(0, min(limit, left)) {
 				f.Errorf("limit %d, page %d: got %d items, %d were left", limit, i, len(page), left)
 			}
+			if promised := i < len(pages)-1; promised && len(page) < limit {
+				f.Errorf("limit %d, page %d: more is promised behind a page that is not full", limit, i)
+			}
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package tabletest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ func RunStream(t *testing.T, open func(t *testing.T) (table.Store, table.Stream)
 		{"what wrote nothing leaves no change", streamNothing},
 		{"what was not acknowledged comes again, what was does not", streamAcknowledge},
 		{"each consumer gets everything", streamConsumers},
+		{"a new consumer gets nothing from before its first call", streamStart},
 		{"the changes of an item form a chain", streamChain},
 		{"the largest items come through", streamLarge},
 		{"it ends with its context", streamEnds},
@@ -247,6 +249,24 @@ func streamConsumers(f *streamFixture) {
 	}
 }
 
+// streamStart leaves a change that one consumer is still owed when another
+// comes.
+func streamStart(f *streamFixture) {
+	owed := f.listen(table.NewToken(), func(c table.Change) error {
+		if c.Key.Sort == "before" {
+			return errors.New("refused")
+		}
+		return nil
+	})
+	f.do(table.Put(f.key("before")))
+	l := f.listen(table.NewToken(), nil)
+	f.do(table.Put(f.key("after")))
+	if c := l.next(); c.Key.Sort != "after" {
+		f.Errorf("first change: got that of %q, want that after the call began", c.Key.Sort)
+	}
+	_ = owed.end()
+}
+
 func streamChain(f *streamFixture) {
 	const rounds, items = 5, 4
 	l := f.listen(table.NewToken(), nil)
@@ -279,14 +299,21 @@ func streamChain(f *streamFixture) {
 	}
 }
 
+// streamLarge compares the changes once all have come: each must have kept
+// what it held.
 func streamLarge(f *streamFixture) {
+	const n = 8
 	l := f.listen(table.NewToken(), nil)
-	large := filler(table.MaxItem - 4000)
-	for i := range 4 {
-		f.do(table.Put(f.key("a"), large, table.N("i", int64(i))))
+	large := func(i int) table.Attr {
+		return table.B("large", bytes.Repeat([]byte{byte(i)}, table.MaxItem-4000))
 	}
-	for i := range 4 {
-		if c := l.next(); c.New == nil || !sameAttrs(c.New.Attrs, table.Attrs{large, table.N("i", int64(i))}) {
+	var changes []table.Change
+	for i := range n {
+		f.do(table.Put(f.key("a"), large(i)))
+		changes = append(changes, l.next())
+	}
+	for i, c := range changes {
+		if c.New == nil || !sameAttrs(c.New.Attrs, table.Attrs{large(i)}) {
 			f.Errorf("change %d of a large item came otherwise than it was written", i)
 		}
 	}
