@@ -33,8 +33,6 @@ func (s *Store) logged(t *testing.T) (n int) {
 	return n
 }
 
-var errEnough = errors.New("enough")
-
 // consume takes n changes, in whole runs, and leaves the run behind them
 // unacknowledged.
 func (s *Store) consume(t *testing.T, consumer string, n int) (runs [][]table.Change) {
