@@ -110,7 +110,9 @@ const edgeYouth = 15 * time.Minute
 // The blob is first condemned, then its parents are looked for. A manifest push
 // at the same moment either committed before, and its edge is found, or finds
 // the blob condemned and is refused. A crash in between leaves the blob
-// condemned: served, but uploaded anew by the next push that needs it.
+// condemned: served, but uploaded anew by the next push that needs it. So that a
+// deletion which is refused disturbs nobody, its parents are looked for before
+// as well.
 func (r *Registry) DeleteBlob(ctx context.Context, repo string, d oci.Digest) error {
 	ctx, cancel := settle(ctx)
 	defer cancel()
@@ -120,60 +122,89 @@ func (r *Registry) DeleteBlob(ctx context.Context, repo string, d oci.Digest) er
 		if err != nil {
 			return err
 		}
-		if err := r.commit(ctx, table.Update(item.Key, condemned).When(table.VersionIs(item.Version))); err != nil {
+		if err := r.unneeded(ctx, repo, d); err != nil {
 			return err
 		}
-		needed, err := r.neededBy(ctx, repo, d)
-		if err == nil && needed != "" {
-			err = oci.ErrInUse.With(map[string]string{"manifest": needed},
-				"blob %s is part of manifest %s: delete that first", d, needed)
-		}
+		mine, err := r.condemn(ctx, item)
 		if err != nil {
-			return errors.Join(err, r.reprieve(ctx, item.Key))
+			return err
+		}
+		if err := r.unneeded(ctx, repo, d); err != nil {
+			return errors.Join(err, r.reprieve(ctx, item.Key, mine))
 		}
 		object = item.Str(attrObject)
-		return r.commit(ctx, forget(item, table.Equals(condemned), repo, d)...)
+		return r.commit(ctx, forget(item, mine, repo, d)...)
 	})
 	if err != nil {
 		return err
 	}
-	return r.reap(ctx, object)
+	r.reap(ctx, object)
+	return nil
 }
 
-// reprieve calls off the deletion of a blob.
-func (r *Registry) reprieve(ctx context.Context, key table.Key) error {
-	err := r.commit(ctx, table.Update(key, live).When(table.Equals(condemned)))
+// condemn begins the deletion of a blob and returns the condition under which
+// it may go on: nobody has brought the blob back since, perhaps as another
+// object and with new parents, or condemned it as well.
+func (r *Registry) condemn(ctx context.Context, item table.Item) (table.Condition, error) {
+	tx := table.Tx{
+		Token:   table.NewToken(),
+		Actions: []table.Action{table.Update(item.Key, condemned).When(table.VersionIs(item.Version))},
+	}
+	return table.VersionIs(tx.Token), r.send(ctx, tx)
+}
+
+// reprieve calls off a deletion that has come as far as mine says.
+func (r *Registry) reprieve(ctx context.Context, key table.Key, mine table.Condition) error {
+	ctx, cancel := settle(ctx) // what stopped the deletion must not keep it half done
+	defer cancel()
+	err := r.commit(ctx, table.Update(key, live).When(mine))
 	if lostRace(err) {
-		return nil // it was uploaded anew, or somebody else deleted it
+		return nil // it was uploaded anew, or somebody else deletes it
 	}
 	return err
 }
 
-// neededBy returns a manifest that needs the blob, or "".
-func (r *Registry) neededBy(ctx context.Context, repo string, d oci.Digest) (string, error) {
-	var young string
-	var parents []table.Key
+// unneeded fails with oci.ErrInUse if a manifest needs the blob.
+func (r *Registry) unneeded(ctx context.Context, repo string, d oci.Digest) error {
+	q := table.Query{Partition: repoPartition(repo), Prefix: parentPrefix(d), Limit: table.MaxKeys}
+	for {
+		page, err := r.table.Query(ctx, q)
+		if err != nil {
+			return fmt.Errorf("read parents: %w", err)
+		}
+		parent, err := r.needing(ctx, repo, q.Prefix, page.Items)
+		if err != nil {
+			return err
+		}
+		if parent != "" {
+			return oci.ErrInUse.With(map[string]string{"manifest": parent},
+				"blob %s is part of manifest %s: delete that first", d, parent)
+		}
+		if !page.More {
+			return nil
+		}
+		q.After = page.Items[len(page.Items)-1].Sort
+	}
+}
+
+// needing returns a parent that its edge says is young, or that is live, or "".
+func (r *Registry) needing(ctx context.Context, repo, prefix string, edges []table.Item) (string, error) {
 	oldest := r.now().Add(-edgeYouth).Unix()
-	err := r.parents(ctx, repo, d, func(edge table.Item, parent string) bool {
+	var parents []table.Key
+	for _, edge := range edges {
+		parent := strings.TrimPrefix(edge.Sort, prefix)
 		if edge.Num(attrPushed) > oldest {
-			young = parent
+			return parent, nil
 		}
 		parents = append(parents, manifestKey(repo, oci.Digest(parent)))
-		return young == ""
-	})
-	if err != nil || young != "" {
-		return young, err
 	}
 	items, err := r.many(ctx, parents)
-	if err != nil {
-		return "", err
-	}
 	for key, item := range items {
 		if isLive(item) {
 			return strings.TrimPrefix(key.Sort, "manifest#"), nil
 		}
 	}
-	return "", nil
+	return "", err
 }
 
 // forget removes a blob item on a condition, and what points to it.

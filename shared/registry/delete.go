@@ -40,9 +40,9 @@ func (r *Registry) DeleteManifest(ctx context.Context, repo string, d oci.Digest
 	return nil
 }
 
-// remove takes a manifest out in one transaction, or, where it has more tags
-// and children than fit, tags first, edges last: a tag never names what is not
-// there, and an edge without its parent is only in the way for a while.
+// remove takes a manifest out with its tags and edges in one transaction. Edges
+// that do not fit go behind: an edge without its parent is only in the way for a
+// while. Tags that do not fit go ahead: a tag never names what is not there.
 func (r *Registry) remove(ctx context.Context, repo string, d oci.Digest, item table.Item) error {
 	body, err := r.body(ctx, item)
 	if err != nil {
@@ -71,25 +71,37 @@ func (r *Registry) remove(ctx context.Context, repo string, d oci.Digest, item t
 	for _, c := range parsed.Children {
 		edges = append(edges, table.Delete(parentKey(repo, c.Digest, string(d))))
 	}
-	if len(core)+len(untag)+len(edges) <= table.MaxActions {
-		return r.commit(ctx, append(append(core, untag...), edges...)...)
+	for len(core)+len(untag) > table.MaxActions {
+		n := min(len(untag), table.MaxActions) // even: pairs stay together
+		// A crash here leaves the manifest with fewer tags.
+		if err := r.commit(ctx, untag[:n]...); err != nil {
+			return err
+		}
+		untag = untag[n:]
 	}
-	return r.batches(ctx, untag, core, edges)
+	core = append(core, untag...)
+	if len(core)+len(edges) <= table.MaxActions {
+		return r.commit(ctx, append(core, edges...)...)
+	}
+	if err := r.commit(ctx, core...); err != nil {
+		return err
+	}
+	r.cut(ctx, item.Key, edges)
+	return nil
 }
 
-// batches commits lists of actions one after the other, each in as few
-// transactions as hold it.
-func (r *Registry) batches(ctx context.Context, lists ...[]table.Action) error {
-	for _, list := range lists {
-		for len(list) > 0 {
-			n := min(len(list), table.MaxActions) // even: pairs stay together
-			if err := r.commit(ctx, list[:n]...); err != nil {
-				return err
-			}
-			list = list[n:]
+// cut removes the edges of a manifest that is gone, as long as it is neither
+// back nor arriving. The deletion is done; a failure leaves edges without their
+// parent.
+func (r *Registry) cut(ctx context.Context, manifest table.Key, edges []table.Action) {
+	gone := table.Check(manifest, table.Lacks(attrState))
+	for len(edges) > 0 {
+		n := min(len(edges), table.MaxActions-1)
+		if err := r.commit(ctx, append([]table.Action{gone}, edges[:n]...)...); err != nil {
+			return
 		}
+		edges = edges[n:]
 	}
-	return nil
 }
 
 // unmake removes a manifest's item as it was read, or makes it a stub if there

@@ -2,11 +2,13 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
 	"github.com/google/uuid"
 
+	"github.com/berthregistry/berth/shared/blobs"
 	"github.com/berthregistry/berth/shared/oci"
 	"github.com/berthregistry/berth/shared/table"
 )
@@ -131,7 +133,7 @@ func (r *Registry) claim(ctx context.Context, u upload) error {
 		put := r.save(u).When(table.VersionIs(u.version))
 		tx := table.Tx{Token: table.NewToken(), Actions: []table.Action{put}}
 		if err := r.send(ctx, tx); lostRace(err) {
-			return oci.ErrOutOfOrder.With(nil, "another request ended the upload at the same time")
+			return r.join(ctx, u)
 		} else if err != nil {
 			return fmt.Errorf("close upload: %w", err)
 		}
@@ -140,12 +142,27 @@ func (r *Registry) claim(ctx context.Context, u upload) error {
 	return r.close(ctx, u)
 }
 
+// join goes on with an upload that another request has ended. If that meant the
+// same bytes, this one succeeds with it.
+func (r *Registry) join(ctx context.Context, u upload) error {
+	now, err := r.load(ctx, u.repo, u.id)
+	switch {
+	case err != nil:
+		return err
+	case now.digest != u.digest:
+		return oci.ErrOutOfOrder.With(nil, "another request added to the upload at the same time")
+	case now.ended == done.Str():
+		return nil
+	}
+	return r.close(ctx, now)
+}
+
 // close makes the object, under a key that nothing refers to yet, and publishes
 // it.
 func (r *Registry) close(ctx context.Context, u upload) error {
 	object := u.gathered()
 	if err := r.blobs.Complete(ctx, object); err != nil {
-		return fmt.Errorf("complete object: %w", err)
+		return r.unclosed(ctx, u, fmt.Errorf("complete object: %w", err))
 	}
 	if u.hashes[oci.AlgorithmOf(u.digest)] == nil {
 		if err := r.verify(ctx, u); err != nil {
@@ -157,12 +174,25 @@ func (r *Registry) close(ctx context.Context, u upload) error {
 	return r.publish(ctx, u, newBlob{size: u.offset, object: object.Key})
 }
 
+// unclosed says what the failure to make the object of an upload means. If the
+// bytes are gone, another request may have published them, and somebody deleted
+// the blob since.
+func (r *Registry) unclosed(ctx context.Context, u upload, cause error) error {
+	if !errors.Is(cause, blobs.ErrUploadLost) && !errors.Is(cause, blobs.ErrAbsent) {
+		return cause
+	}
+	if over, err := r.overtaken(ctx, u); over || err != nil {
+		return err
+	}
+	return oci.ErrUploadInvalid.With(nil, "the upload lost its bytes, start again")
+}
+
 // verify reads the object again, for a digest whose algorithm came as a
 // surprise. If it is wrong the upload is at its end.
 func (r *Registry) verify(ctx context.Context, u upload) error {
 	f, err := r.blobs.Open(ctx, u.gathered().Key, u.offset)
 	if err != nil {
-		return fmt.Errorf("read object again: %w", err)
+		return r.unclosed(ctx, u, fmt.Errorf("read object again: %w", err))
 	}
 	defer f.Close()
 	a := oci.AlgorithmOf(u.digest)

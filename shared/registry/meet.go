@@ -16,6 +16,7 @@ import (
 type met struct {
 	manifest bool                  // it is there already
 	as       string                // and if so, of which media type
+	state    string                // of its item, "" for none and for a stub
 	object   string                // and if so, where its body is, "" for inline
 	repo     bool                  // the repository is in the catalog
 	subject  table.Item            // perhaps a stub, zero if absent
@@ -46,6 +47,7 @@ func (r *Registry) meet(ctx context.Context, in *incoming) (*met, error) {
 	m := &met{
 		manifest: isLive(old),
 		as:       old.Str(attrMediaType),
+		state:    old.Str(attrState),
 		object:   old.Str(attrObject),
 		repo:     known,
 		tags:     map[string]oci.Digest{},
@@ -211,7 +213,7 @@ func (in *incoming) retag(m *met, now int64) []table.Action {
 // transaction, and for each child a check that it is here and an edge up from
 // it, which may go before.
 func (in *incoming) actions(m *met, now time.Time) (core, children []table.Action) {
-	core = append(core, in.itself(now))
+	core = append(core, in.itself(now).When(stateIs(m.state)))
 	if !m.repo {
 		core = append(core, table.Put(repoKey(in.Repo), table.N(attrPushed, now.Unix())))
 	}
@@ -257,5 +259,5 @@ func (in *incoming) itself(now time.Time) table.Action {
 	if s := in.parsed.Subject; s != nil {
 		set = append(set, table.S(attrSubject, string(s.Digest)))
 	}
-	return table.Update(manifestKey(in.Repo, in.digest), set...).When(table.Lacks(attrState))
+	return table.Update(manifestKey(in.Repo, in.digest), set...)
 }

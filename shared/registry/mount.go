@@ -27,6 +27,9 @@ func (r *Registry) Mount(ctx context.Context, repo, from string, d oci.Digest) e
 		}
 	}
 	for _, source := range sources {
+		if source == repo {
+			continue // what is here is not live, and one transaction has no two actions on it
+		}
 		err := decide(ctx, func() error { return r.mount(ctx, repo, source, d) })
 		if !errors.Is(err, oci.ErrBlobUnknown) {
 			return err
@@ -52,7 +55,8 @@ func (r *Registry) mount(ctx context.Context, repo, from string, d oci.Digest) e
 	if err := r.commit(ctx, append(p.actions, table.Check(source.Key, table.Equals(live)))...); err != nil {
 		return err
 	}
-	return r.reap(ctx, p.replaced)
+	r.reap(ctx, p.replaced)
+	return nil
 }
 
 // A newBlob is what a blob item is to say.

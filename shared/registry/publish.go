@@ -37,7 +37,8 @@ func (r *Registry) publish(ctx context.Context, u upload, b newBlob) error {
 	// A crash here leaves an object that no item names, or an item that counts
 	// nothing.
 	r.discard(ctx, p.spare)
-	return r.reap(ctx, p.replaced)
+	r.reap(ctx, p.replaced)
+	return nil
 }
 
 // overtaken says whether another request published the same upload as the same
@@ -79,18 +80,14 @@ func (r *Registry) discard(ctx context.Context, object string) {
 
 // reap removes an object that no blob item names any more. Whoever mounts adds
 // to the count, and finds no item once it is gone, so the bytes are nobody's
-// when they are deleted. A crash before the first step leaves an item at zero,
-// before the second an object without an item; both are the collector's.
-func (r *Registry) reap(ctx context.Context, object string) error {
+// when they are deleted. What the client asked for is done before; a crash or a
+// failure before the first step leaves an item at zero, before the second an
+// object without an item. Both are the collector's.
+func (r *Registry) reap(ctx context.Context, object string) {
 	if object == "" {
-		return nil
+		return
 	}
-	err := r.commit(ctx, table.Delete(objectItemKey(object)).When(table.Equals(table.N(attrRefs, 0))))
-	if lostRace(err) {
-		return nil // others share it
+	if err := r.commit(ctx, table.Delete(objectItemKey(object)).When(table.Equals(table.N(attrRefs, 0)))); err == nil {
+		r.discard(ctx, object)
 	}
-	if err != nil {
-		return fmt.Errorf("forget object: %w", err)
-	}
-	return r.blobs.Delete(ctx, object)
 }

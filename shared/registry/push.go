@@ -141,8 +141,11 @@ func (r *Registry) place(ctx context.Context, in *incoming) error {
 		return err
 	}
 	core, children := in.actions(met, r.now())
-	if children, err = r.spill(ctx, core, children); err != nil {
-		return err
+	if len(core)+len(children) > table.MaxActions {
+		if err := r.spill(ctx, in, met, children); err != nil {
+			return err
+		}
+		core[0], children = core[0].When(stateIs(met.state)), nil
 	}
 	err = r.commit(ctx, append(core, children...)...)
 	if err == nil {
@@ -163,26 +166,45 @@ func (r *Registry) stow(ctx context.Context, in *incoming) error {
 	return nil
 }
 
+// arriving begins the state of a manifest whose edges are written ahead of it.
+// What follows tells one arrival from the next.
+const arriving = "arriving "
+
+// stateIs holds where a manifest item has this state, "" for none.
+func stateIs(state string) table.Condition {
+	if state == "" {
+		return table.Lacks(attrState)
+	}
+	return table.Equals(table.S(attrState, state))
+}
+
 // spill commits the children ahead of the manifest where one transaction does
-// not hold all, and returns those that are left to go with it. An edge that is
-// young keeps its child from deletion even while its parent is not there, see
-// DeleteBlob, so what was checked stays true until the manifest follows.
-func (r *Registry) spill(ctx context.Context, core, children []table.Action) ([]table.Action, error) {
-	if len(core)+len(children) <= table.MaxActions {
-		return children, nil
+// not hold all. An edge that is young keeps its child from deletion even while
+// its parent is not there, see DeleteBlob, so what was checked stays true until
+// the manifest follows.
+//
+// Who deletes a manifest takes its edges away, also those of a second push of
+// it that is still on its way. So pushes mark the manifest as arriving, all with
+// one mark, and go on only as long as that is there.
+func (r *Registry) spill(ctx context.Context, in *incoming, m *met, children []table.Action) error {
+	mark := m.state
+	if mark == "" {
+		mark = arriving + table.NewToken()
 	}
 	for len(children) > 0 {
 		// Pairs of check and edge stay together: see actions.
-		n := min(len(children), table.MaxActions)
+		n := min(len(children), table.MaxActions-1)
 		if children[n-1].Op == table.OpCheck {
 			n--
 		}
-		// A crash here leaves edges to a manifest that does not exist. They
-		// lose their force after edgeYouth.
-		if err := r.commit(ctx, children[:n]...); err != nil {
-			return nil, err
+		marked := table.Update(manifestKey(in.Repo, in.digest), table.S(attrState, mark)).When(stateIs(m.state))
+		// A crash here leaves a mark, which the next push goes on with, and
+		// edges to a manifest that does not exist. They lose their force after
+		// edgeYouth.
+		if err := r.commit(ctx, append([]table.Action{marked}, children[:n]...)...); err != nil {
+			return err
 		}
-		children = children[n:]
+		m.state, children = mark, children[n:]
 	}
-	return nil, nil
+	return nil
 }
