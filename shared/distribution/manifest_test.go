@@ -44,7 +44,7 @@ func TestManifestExactBytes(t *testing.T) {
 	with := func(more string) string { return plain[:len(plain)-1] + "," + more + "}" }
 	for name, body := range map[string]string{
 		"plain":         plain,
-		"unknown":       with(`"unknown":{"a":[1,2.50,1e3,"\u0041",null]},"Config":"another","LAYERS":[]`),
+		"unknown":       with(`"unknown":{"a":[1,2.50,1e3,"\u0041",null]},"configs":"another","LAYER":[]`),
 		"white-space":   "\n\t " + strings.ReplaceAll(plain, ",", " ,\r\n\t") + "\n\n",
 		"escapes":       strings.ReplaceAll(with(`"annotations":{"k":"\u003c\/\u00e9é"}`), `"config"`, `"conf\u0069g"`),
 		"just-in-item":  with(`"pad":"` + strings.Repeat("x", 256<<10-len(plain)-9) + `"`),

@@ -36,10 +36,17 @@ type Manifest struct {
 	Children []Child
 }
 
+// MaxChildren is how many layers or entries a manifest may have. Each is read
+// and written to at a push.
+const MaxChildren = 4000
+
 // A Child is a descriptor in a manifest, but not its subject.
 type Child struct {
 	Descriptor
 	Kind ChildKind
+	// Platforms are those that an index lists it for, "" for an entry without
+	// one, each once. One manifest may serve several.
+	Platforms []string
 	// Optional marks a layer that nobody may push (isForeign).
 	Optional bool
 }

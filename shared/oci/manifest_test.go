@@ -75,6 +75,24 @@ func TestParseIndexKinds(t *testing.T) {
 	}
 }
 
+func TestParsePlatformsOfOneChild(t *testing.T) {
+	on := func(arch string) string {
+		return descriptor(oci.MediaTypeImage, digestA, `,"platform":{"os":"linux","architecture":"`+arch+`"}`)
+	}
+	m, err := oci.ParseManifest(oci.MediaTypeIndex, []byte(`{"schemaVersion":2,"manifests":[`+
+		on("amd64")+`,`+on("arm64")+`,`+on("amd64")+`,`+descriptor("a/b", digestA, "")+`]}`))
+	if err != nil || len(m.Children) != 1 {
+		t.Fatalf("got %+v, %v", m, err)
+	}
+	c := m.Children[0]
+	if got, want := fmt.Sprintf("%q", c.Platforms), `["linux/amd64" "linux/arm64" ""]`; got != want {
+		t.Errorf("got platforms %s, want %s", got, want)
+	}
+	if c.Kind != oci.ChildManifest {
+		t.Errorf("got kind %d, want that of a manifest", c.Kind)
+	}
+}
+
 func TestParseForeignLayers(t *testing.T) {
 	const foreign = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
 	body := `{"schemaVersion":2,"config":` + descriptor("a/b", digestA, "") + `,"layers":[` + descriptor(foreign, digestB, "") + `]}`
@@ -118,6 +136,10 @@ func TestParseManifestRefuses(t *testing.T) {
 		"subject of no sense": {oci.MediaTypeImage, image(`,"subject":{}`)},
 		"sizes that disagree": {oci.MediaTypeIndex, `{"schemaVersion":2,"manifests":[` + descriptor("a/b", digestA, "") +
 			`,` + strings.Replace(descriptor("a/b", digestA, ""), "7", "8", 1) + `]}`},
+		"layers in capitals too": {oci.MediaTypeImage, image(`,"Layers":[]`)},
+		"digest as ſ would fold": {oci.MediaTypeImage, strings.Replace(image(""), `"size":7`, `"size":7,"\u017fize":8`, 1)},
+		"too many children": {oci.MediaTypeImage, `{"schemaVersion":2,"config":` + descriptor("a/b", digestA, "") + `,"layers":[` +
+			strings.Repeat(descriptor("a/b", digestA, "")+",", oci.MaxChildren) + descriptor("a/b", digestA, "") + `]}`},
 		"a long artifact type": {oci.MediaTypeImage,
 			image(`,"artifactType":"` + strings.Repeat("x", 256) + `"`)},
 		"a long platform": {oci.MediaTypeIndex, `{"schemaVersion":2,"manifests":[` + descriptor("a/b", digestA,

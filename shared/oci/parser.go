@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 )
 
 // fields are the members of a JSON object, by their exact names.
@@ -15,9 +17,29 @@ func invalid(detail any, format string, args ...any) *Error {
 	return ErrManifestInvalid.With(detail, format, args...)
 }
 
+// known are the members that mean something here.
+var known = []string{
+	"schemaVersion", "mediaType", "artifactType", "config", "layers", "manifests", "subject",
+	"annotations", "digest", "size", "platform",
+}
+
+// misspelt returns the known name that a name only looks like. Readers that do
+// not mind the case, Go's encoding/json among them, would take it for that.
+func misspelt(name string) string {
+	if slices.Contains(known, name) {
+		return ""
+	}
+	for _, k := range known {
+		if strings.EqualFold(k, name) {
+			return k
+		}
+	}
+	return ""
+}
+
 // object reads a JSON object and nothing behind it. A member that is there
 // twice is refused: some readers take the first, others the last (RFC 8259,
-// section 4).
+// section 4). So is one that is a known one but for its case.
 func object(raw []byte, what string) (fields, error) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	if start, err := dec.Token(); err != nil || start != json.Delim('{') {
@@ -31,6 +53,9 @@ func object(raw []byte, what string) (fields, error) {
 		}
 		if _, twice := f[name]; twice {
 			return nil, invalid(nil, "%s has %q twice", what, Clip(name))
+		}
+		if right := misspelt(name); right != "" {
+			return nil, invalid(nil, "%s has %q, which must be spelt %q", what, name, right)
 		}
 		f[name] = value
 	}
@@ -120,28 +145,48 @@ func (p *parser) image() {
 	if !p.get(p.top, "artifactType", &p.manifest.ArtifactType) || p.manifest.ArtifactType == "" {
 		p.manifest.ArtifactType = config.MediaType
 	}
-	for i, raw := range p.list("layers") {
-		d := p.descriptor(raw, fmt.Sprintf("layers[%d]", i))
+	p.each("layers", func(what string, raw json.RawMessage) {
+		d := p.descriptor(raw, what)
 		p.add(Child{Descriptor: d, Kind: ChildBlob, Optional: isForeign(d.MediaType)})
-	}
+	})
 }
 
 func (p *parser) index() {
 	p.get(p.top, "artifactType", &p.manifest.ArtifactType)
-	for i, raw := range p.list("manifests") {
-		d := p.descriptor(raw, fmt.Sprintf("manifests[%d]", i))
+	p.each("manifests", func(what string, raw json.RawMessage) {
+		d := p.descriptor(raw, what)
 		kind := ChildEither
 		if IsImage(d.MediaType) || IsIndex(d.MediaType) {
 			kind = ChildManifest
 		}
-		p.add(Child{Descriptor: d, Kind: kind})
-	}
+		p.add(Child{Descriptor: d, Kind: kind, Platforms: []string{PlatformString(d.Platform)}})
+	})
 }
 
-func (p *parser) list(name string) []json.RawMessage {
-	var raws []json.RawMessage
-	p.get(p.top, name, &raws)
-	return raws
+// each calls do for the elements of the list called name until something is
+// wrong: who sends four million ones should not be worth as many objects.
+func (p *parser) each(name string, do func(what string, raw json.RawMessage)) {
+	raw, ok := p.top[name]
+	if !ok || string(raw) == "null" || p.err != nil {
+		return
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	if start, err := dec.Token(); err != nil || start != json.Delim('[') {
+		p.fail("%s is not a list", name)
+		return
+	}
+	for i := 0; p.err == nil && dec.More(); i++ {
+		if i == MaxChildren {
+			p.fail("%s has more than %d entries", name, MaxChildren)
+			return
+		}
+		var one json.RawMessage
+		if err := dec.Decode(&one); err != nil {
+			p.fail("%s is not a list", name)
+			return
+		}
+		do(fmt.Sprintf("%s[%d]", name, i), one)
+	}
 }
 
 // add takes a child in unless its digest is there already: the empty blob, for
@@ -162,6 +207,12 @@ func (p *parser) add(c Child) {
 		p.fail("%s is listed with sizes %d and %d", c.Digest, first.Size, c.Size)
 	}
 	first.Optional = first.Optional && c.Optional
+	first.Kind = min(first.Kind, c.Kind) // ChildEither is the last
+	for _, platform := range c.Platforms {
+		if !slices.Contains(first.Platforms, platform) {
+			first.Platforms = append(first.Platforms, platform)
+		}
+	}
 }
 
 // descriptor reads what the registry needs of a descriptor, and checks it.

@@ -123,6 +123,9 @@ func (r *Registry) DeleteBlob(ctx context.Context, repo string, d oci.Digest) er
 			return err
 		}
 		if err := r.unneeded(ctx, repo, d); err != nil {
+			if !isLive(item) { // a deletion before this one crashed
+				err = errors.Join(err, r.reprieve(ctx, item.Key, table.VersionIs(item.Version)))
+			}
 			return err
 		}
 		mine, err := r.condemn(ctx, item)
@@ -178,7 +181,7 @@ func (r *Registry) unneeded(ctx context.Context, repo string, d oci.Digest) erro
 		}
 		if parent != "" {
 			return oci.ErrInUse.With(map[string]string{"manifest": parent},
-				"blob %s is part of manifest %s: delete that first", d, parent)
+				"blob %s is part of manifest %s, or is about to be: delete that first", d, parent)
 		}
 		if !page.More {
 			return nil

@@ -50,7 +50,9 @@ func (r *Registry) remove(ctx context.Context, repo string, d oci.Digest, item t
 	}
 	parsed, err := oci.ParseManifest(item.Str(attrMediaType), body)
 	if err != nil {
-		return fmt.Errorf("parse stored manifest: %w", err)
+		// It was let in when the rules were others. Its edges to its children
+		// stay, and mean nothing without it.
+		parsed = remembered(item)
 	}
 	core := []table.Action{unmake(item)}
 	if s := parsed.Subject; s != nil {
@@ -88,6 +90,16 @@ func (r *Registry) remove(ctx context.Context, repo string, d oci.Digest, item t
 	}
 	r.cut(ctx, item.Key, edges)
 	return nil
+}
+
+// remembered is what an item says of a manifest whose body cannot be read any
+// more.
+func remembered(item table.Item) oci.Manifest {
+	m := oci.Manifest{ArtifactType: item.Str(attrArtifactType)}
+	if s := item.Str(attrSubject); s != "" {
+		m.Subject = &oci.Descriptor{Digest: oci.Digest(s)}
+	}
+	return m
 }
 
 // cut removes the edges of a manifest that is gone, as long as it is neither

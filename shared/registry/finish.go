@@ -77,8 +77,14 @@ func (r *Registry) FinishUpload(ctx context.Context, repo, id string, start, siz
 // PutBlob takes a whole blob in (spec, end-4b). Errors: oci.ErrDigestInvalid,
 // oci.ErrSizeInvalid.
 func (r *Registry) PutBlob(ctx context.Context, repo string, size int64, d oci.Digest, body io.Reader) error {
+	ctx = context.WithoutCancel(ctx)
 	u := upload{repo: repo, id: uuid.NewString()}
-	return r.finish(context.WithoutCancel(ctx), u, size, d, body)
+	err := r.finish(ctx, u, size, d, body)
+	if refused(err) && (size < 0 || size > maxInlineBlob) {
+		// Nobody can go on with it. Failing that, the store's broom finds it.
+		_ = r.blobs.Abort(ctx, u.gathered())
+	}
+	return err
 }
 
 // finish gathers the rest, checks the digest if it can be said already, and

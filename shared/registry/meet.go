@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/berthregistry/berth/shared/oci"
@@ -169,13 +170,20 @@ func (r *Registry) find(in *incoming, items map[table.Key]table.Item) ([]foundCh
 	return found, nil
 }
 
+// platforms names those that a child is listed for, most often one.
+func platforms(c oci.Child) string {
+	const most = 10 // enough to be told; the edge is an item with a limit
+	named := slices.DeleteFunc(slices.Clone(c.Platforms), func(p string) bool { return p == "" })
+	return strings.Join(named[:min(len(named), most)], ", ")
+}
+
 func unknownChild(m oci.Manifest, c oci.Child) *oci.Error {
 	detail := map[string]string{"digest": string(c.Digest)}
 	what := "blob"
 	if oci.IsIndex(m.MediaType) {
 		what = "manifest"
 	}
-	if p := oci.PlatformString(c.Platform); p != "" {
+	if p := platforms(c); p != "" {
 		detail["platform"] = p
 		return oci.ErrManifestBlobUnknown.With(detail, "%s %s for %s is not in this repository", what, c.Digest, p)
 	}
@@ -231,7 +239,7 @@ func (in *incoming) actions(m *met, now time.Time) (core, children []table.Actio
 			children = append(children, table.Check(c.key, table.Equals(live)))
 		}
 		edge := table.Put(parentKey(in.Repo, c.Digest, string(in.digest)), table.N(attrPushed, now.Unix()))
-		if p := oci.PlatformString(c.Platform); p != "" {
+		if p := platforms(c.Child); p != "" {
 			edge.Set = append(edge.Set, table.S(attrPlatform, p))
 		}
 		children = append(children, edge)

@@ -16,6 +16,8 @@ const maxSources = 20
 // bytes being sent again; from may be empty for any repository that has it. It
 // returns oci.ErrBlobUnknown if there is none to mount; the client uploads then.
 func (r *Registry) Mount(ctx context.Context, repo, from string, d oci.Digest) error {
+	ctx, cancel := settle(ctx)
+	defer cancel()
 	if _, err := r.StatBlob(ctx, repo, d); !errors.Is(err, oci.ErrBlobUnknown) {
 		return err
 	}

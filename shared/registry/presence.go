@@ -59,7 +59,7 @@ func countedAs(subject table.Item, artifactType string) string {
 	}
 	n := 0
 	for _, a := range subject.Attrs {
-		if strings.HasPrefix(a.Name, attrReferrersOf) {
+		if strings.HasPrefix(a.Name, attrReferrersOf) && a.Num() > 0 {
 			n++
 		}
 	}

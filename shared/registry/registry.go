@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -61,18 +62,31 @@ func (r *Registry) Rules(repo string) Rules { return r.rules(repo) }
 const sends = 4
 
 // commit makes the actions happen as one. Where the outcome of a transaction is
-// not known it is sent again under the same token, so that it is done once.
+// not known it is sent again under the same token, so that it is done once. From
+// then on a conflict is no answer either: it may be one with its own first try.
 func (r *Registry) commit(ctx context.Context, actions ...table.Action) error {
 	return r.send(ctx, table.Tx{Token: table.NewToken(), Actions: actions})
 }
 
 func (r *Registry) send(ctx context.Context, tx table.Tx) error {
+	doubt := false
 	for n := 1; ; n++ {
 		err := r.table.Transact(ctx, tx)
-		if err == nil || known(err) || n == sends || pause(ctx, n) != nil {
-			return err
+		sure := err == nil || known(err) && !(doubt && errors.Is(err, table.ErrConflict))
+		if sure || n == sends || pause(ctx, n) != nil {
+			return certain(err, sure)
 		}
+		doubt = true
 	}
+}
+
+// certain keeps an error that leaves in doubt what happened from looking like
+// one that does not.
+func certain(err error, sure bool) error {
+	if sure || !known(err) {
+		return err
+	}
+	return fmt.Errorf("outcome unknown: %v", err)
 }
 
 // known says whether the error of a transaction means that nothing happened.
@@ -104,7 +118,9 @@ func decide(ctx context.Context, step func() error) error {
 		if err := step(); !lostRace(err) {
 			return err
 		}
-		if err := pause(ctx, n); err != nil {
+		if err := pause(ctx, n); errors.Is(err, context.DeadlineExceeded) {
+			break
+		} else if err != nil {
 			return err
 		}
 	}

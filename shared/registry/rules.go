@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/berthregistry/berth/shared/oci"
@@ -87,7 +88,7 @@ var DefaultLimits = Limits{ManifestSize: 4 << 20, TagsPerPush: MaxTagsPerPush}
 // requires says whether a child of a manifest must be here.
 func (r Rules) requires(m oci.Manifest, c oci.Child) bool {
 	if oci.IsIndex(m.MediaType) {
-		return r.Indexes.Requires(oci.PlatformString(c.Platform))
+		return slices.ContainsFunc(c.Platforms, r.Indexes.Requires)
 	}
 	return !c.Optional && !r.SparseImages
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/berthregistry/berth/shared/oci"
@@ -72,17 +73,11 @@ type Precondition struct {
 
 // check holds the precondition to the present digest, "" for none.
 func (p Precondition) check(what string, present oci.Digest) error {
-	ok := true
-	switch {
-	case p.NoneMatch:
-		ok = present == ""
-	case p.MatchAny:
-		ok = present != ""
-	case len(p.Match) > 0:
-		ok = false
-		for _, d := range p.Match {
-			ok = ok || d == present
-		}
+	ok := !p.NoneMatch || present == ""
+	if p.MatchAny {
+		ok = ok && present != ""
+	} else if len(p.Match) > 0 {
+		ok = ok && slices.Contains(p.Match, present)
 	}
 	switch {
 	case ok:
@@ -119,6 +114,8 @@ func untagActions(repo, tag string, from oci.Digest) []table.Action {
 // DeleteTag removes a tag; the manifest stays. Errors: oci.ErrManifestUnknown,
 // oci.ErrPrecondition.
 func (r *Registry) DeleteTag(ctx context.Context, repo, tag string, pre Precondition) error {
+	ctx, cancel := settle(ctx)
+	defer cancel()
 	return decide(ctx, func() error {
 		d, err := r.tagged(ctx, repo, tag)
 		if err != nil {

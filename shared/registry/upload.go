@@ -78,6 +78,8 @@ func (r *Registry) UploadStatus(ctx context.Context, repo, id string) (Upload, e
 
 // CancelUpload gives an upload up. Errors: oci.ErrUploadUnknown.
 func (r *Registry) CancelUpload(ctx context.Context, repo, id string) error {
+	ctx, cancel := settle(ctx)
+	defer cancel()
 	return decide(ctx, func() error {
 		u, err := r.open(ctx, repo, id)
 		if err != nil {
@@ -86,11 +88,11 @@ func (r *Registry) CancelUpload(ctx context.Context, repo, id string) error {
 		if err := r.commit(ctx, table.Delete(uploadKey(repo, id)).When(table.VersionIs(u.version))); err != nil {
 			return err
 		}
-		// A crash before this leaves bytes that the blob store's broom finds.
-		if u.state == nil {
-			return nil
+		// A crash or a failure here leaves bytes that the blob store's broom finds.
+		if u.state != nil {
+			_ = r.blobs.Abort(ctx, u.gathered())
 		}
-		return r.blobs.Abort(ctx, u.gathered())
+		return nil
 	})
 }
 
