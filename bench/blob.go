@@ -23,7 +23,7 @@ func takeBlob(ctx context.Context, s *stage) error {
 	for _, c := range []struct {
 		size        int64
 		connections int
-	}{{1 << 20, 8}, {s.largeBlob, 2}} {
+	}{{1 << 20, 8}, {s.largeBlob, 1}} {
 		if err := s.raceBlob(ctx, registries, maker.Blob(c.size), c.connections); err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net"
@@ -21,14 +22,33 @@ func drop(conn net.Conn, sink []byte, size int64) error {
 	if err != nil {
 		return err
 	}
-	for size > 0 {
+	for low := int64(0); size > 0; {
+		if next := min(size, lowWater); next != low {
+			if err := wakeAt(raw, int(next)); err != nil {
+				return err
+			}
+			low = next
+		}
 		n, err := dropSome(raw, sink[:min(size, int64(len(sink)))])
 		if err != nil {
 			return err
 		}
 		size -= int64(n)
 	}
-	return nil
+	return wakeAt(raw, 1)
+}
+
+// lowWater is how many bytes of a body are waited for at once, so that this
+// program is not woken for each packet: on a network card, which gathers
+// interrupts, it would not be either.
+const lowWater = 256 << 10
+
+// wakeAt sets how many bytes must be there for a read to be worth while.
+func wakeAt(raw syscall.RawConn, bytes int) (err error) {
+	controlled := raw.Control(func(fd uintptr) {
+		err = os.NewSyscallError("setsockopt", syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVLOWAT, bytes))
+	})
+	return cmp.Or(controlled, err)
 }
 
 func dropSome(raw syscall.RawConn, sink []byte) (n int, err error) {
