@@ -58,6 +58,7 @@ func (c *serve) Run(t terminal) error {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
 
+	spareCollector()
 	d, err := openData(c.Data, log)
 	if err != nil {
 		return err
