@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -10,8 +9,8 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 
+	"github.com/berthregistry/berth/bench/machine"
 	"github.com/berthregistry/berth/bench/report"
 	"github.com/berthregistry/berth/bench/target"
 )
@@ -61,14 +60,14 @@ func newBench(ctx context.Context, s settings) (*bench, error) {
 }
 
 func (b *bench) prepare(ctx context.Context) (err error) {
-	if b.self, err = os.Executable(); err != nil {
-		return fmt.Errorf("find this program: %w", err)
-	}
 	cache, err := filepath.Abs(filepath.Join(".cache", "bench"))
 	if err != nil {
 		return fmt.Errorf("find the cache: %w", err)
 	}
 	if b.dir, err = makeRunDir(cache); err != nil {
+		return err
+	}
+	if b.self, err = keepSelf(b.dir); err != nil {
 		return err
 	}
 	if b.berth == "" {
@@ -84,6 +83,19 @@ func (b *bench) prepare(ctx context.Context) (err error) {
 	return err
 }
 
+// keepSelf gives this program another name in dir: the next run may build
+// another in its place, which would not understand this one.
+func keepSelf(dir string) (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find this program: %w", err)
+	}
+	if link := filepath.Join(dir, "bench"); os.Link(self, link) == nil {
+		return link, nil
+	}
+	return self, nil // on another disk, where nobody builds it anew
+}
+
 // makeRunDir makes a folder for the data of this process, on the disk of the
 // checkout: what is in /tmp may be in memory. It removes those of processes
 // that were killed, which may be large.
@@ -95,7 +107,7 @@ func makeRunDir(cache string) (string, error) {
 	}
 	for _, dir := range old {
 		pid, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(dir), prefix))
-		if err == nil && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+		if err == nil && !machine.Alive(pid) {
 			os.RemoveAll(dir)
 		}
 	}

@@ -23,10 +23,13 @@ func main() {
 	defer stop()
 	err := run(ctx, os.Args[1:])
 	switch {
-	case errors.Is(err, flag.ErrHelp):
+	case err == nil, errors.Is(err, flag.ErrHelp):
+	case ctx.Err() != nil:
+		fmt.Fprintln(os.Stderr, "bench: interrupted")
+		defer os.Exit(2)
 	case errors.Is(err, errShort):
 		defer os.Exit(1) // the report says it all
-	case err != nil:
+	default:
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		defer os.Exit(2)
 	}

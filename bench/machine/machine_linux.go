@@ -18,6 +18,9 @@ func Tie(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }
 
+// Alive says whether there is a process of that number.
+func Alive(pid int) bool { return !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }
+
 // tick is the unit of the times in /proc/<pid>/stat. It has been the same on
 // every architecture for long.
 const tick = time.Second / 100

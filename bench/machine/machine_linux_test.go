@@ -60,6 +60,9 @@ func TestAbsentProcessIsAnError(t *testing.T) {
 	if _, err := machine.PeakMemory(nobody); err == nil {
 		t.Error("peak memory of nobody")
 	}
+	if machine.Alive(nobody) || !machine.Alive(os.Getpid()) {
+		t.Errorf("alive: got %v for nobody, %v for this process", machine.Alive(nobody), machine.Alive(os.Getpid()))
+	}
 }
 
 func TestFreeDisk(t *testing.T) {

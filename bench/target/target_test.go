@@ -16,12 +16,19 @@ import (
 	"github.com/berthregistry/berth/bench/target"
 )
 
-// bareMode makes this test a bare server: the processes that are started here
-// are all this program.
-const bareMode = "berth-bench-bare"
+// The processes that are started here are all this program. By its first
+// argument it is a bare server, or a registry that can't start, or the tests.
+const (
+	bareMode = "berth-bench-bare"
+	cannot   = "the disk is on fire"
+)
 
 func TestMain(m *testing.M) {
-	if len(os.Args) == 3 && os.Args[1] == bareMode {
+	switch {
+	case len(os.Args) > 1 && os.Args[1] == "serve":
+		fmt.Fprintln(os.Stderr, cannot)
+		os.Exit(1)
+	case len(os.Args) == 3 && os.Args[1] == bareMode:
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 		fmt.Fprintln(os.Stderr, target.ServeBare(ctx, os.Args[2]))
 		stop()
@@ -69,8 +76,8 @@ func TestServerThatDoesNotStart(t *testing.T) {
 	if err == nil {
 		t.Fatal("this test is no registry, yet it was started as one")
 	}
-	if !strings.Contains(err.Error(), "it printed") {
-		t.Errorf("the error does not say what it printed: %v", err)
+	if !strings.Contains(err.Error(), cannot) || !strings.Contains(err.Error(), "exit status 1") {
+		t.Errorf("the error does not say how it ended and what it printed: %v", err)
 	}
 }
 
