@@ -11,6 +11,10 @@ import (
 	"github.com/berthregistry/berth/bench/target"
 )
 
+// beyondDistribution is how much faster a blob must be served: distribution
+// copies its bytes, and nobody needs to.
+const beyondDistribution = 2
+
 // takeBlob measures how fast layers are served, and what that costs: a server
 // that copies each byte shows it in its CPU time, also where the network would
 // hide it.
@@ -40,7 +44,7 @@ func (s *stage) raceBlob(ctx context.Context, registries []*target.Target, b cli
 	}
 	l := load.Load{
 		Method: http.MethodGet, Path: "/v2/" + repo + "/blobs/" + b.Digest,
-		Status: http.StatusOK, Connections: connections,
+		Status: http.StatusOK, Size: b.Size, Connections: connections,
 	}
 	results, err := race(ctx, s.rounds, len(registries), func(ctx context.Context, i int) (sample, error) {
 		return s.measure(ctx, registries[i], l)
@@ -48,16 +52,14 @@ func (s *stage) raceBlob(ctx context.Context, registries []*target.Target, b cli
 	if err != nil {
 		return err
 	}
+	name := fmt.Sprintf("blob GET %d MiB, %s", b.Size>>20, plural(connections, "connection"))
+	throughput := func(r sample) float64 { return r.Throughput() }
 	for i, rival := range registries[1:] {
-		row := report.Row{
-			Case: fmt.Sprintf("blob GET %d MiB, %s", b.Size>>20, plural(connections, "connection")),
-			Unit: report.Bandwidth, Peer: rival.Name,
-			Ours: downloaded(results[0]), Theirs: downloaded(results[i+1]),
-			Ratio:  ratio(each(results[0], throughput), each(results[i+1], throughput)),
-			Wanted: report.Bound{AtLeast: 1},
-		}
+		row := compared(name, report.Bandwidth, each(results[0], throughput), rival.Name, each(results[i+1], throughput))
+		row.Ours.CPUPerGiB, row.Theirs.CPUPerGiB = cpuPerGiB(results[0]), cpuPerGiB(results[i+1])
+		row.Wanted.AtLeast = 1
 		if rival.Name == "distribution" {
-			row.Wanted.AtLeast = 2
+			row.Wanted.AtLeast = beyondDistribution
 		}
 		if err := s.add(row); err != nil {
 			return err
@@ -66,11 +68,6 @@ func (s *stage) raceBlob(ctx context.Context, registries []*target.Target, b cli
 	return nil
 }
 
-func downloaded(results []sample) report.Value {
-	return report.Value{
-		Value:     report.Median(each(results, throughput)),
-		CPUPerGiB: report.Median(each(results, func(r sample) float64 { return r.cpu.Seconds() / float64(r.Bytes) * (1 << 30) })),
-	}
+func cpuPerGiB(results []sample) float64 {
+	return report.Median(each(results, func(r sample) float64 { return r.cpu.Seconds() / float64(r.Bytes) * (1 << 30) }))
 }
-
-func throughput(r sample) float64 { return r.Throughput() }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/berthregistry/berth/bench/client"
 	"github.com/berthregistry/berth/bench/load"
@@ -22,11 +21,11 @@ func takeManifest(ctx context.Context, s *stage) error {
 		return err
 	}
 	repo := repo("manifest")
-	digest, err := pushSmallImage(ctx, registries, repo)
+	m, err := pushSmallImage(ctx, registries, repo)
 	if err != nil {
 		return err
 	}
-	byTag, byDigest := "/v2/"+repo+"/manifests/1.0", "/v2/"+repo+"/manifests/"+digest
+	byTag, byDigest := "/v2/"+repo+"/manifests/1.0", "/v2/"+repo+"/manifests/"+m.Digest
 	answer, err := registries[0].Get(ctx, byTag)
 	if err != nil {
 		return err
@@ -36,15 +35,17 @@ func takeManifest(ctx context.Context, s *stage) error {
 		return err
 	}
 	rivals := append([]*target.Target{registries[0], bare}, registries[1:]...)
-	for _, c := range []struct{ name, method, path string }{
-		{"GET by tag", http.MethodGet, byTag},
-		{"GET by digest", http.MethodGet, byDigest},
-		{"HEAD by tag", http.MethodHead, byTag},
+	for _, c := range []struct {
+		name string
+		load load.Load
+	}{
+		{"GET by tag", load.Load{Method: http.MethodGet, Path: byTag, Size: int64(len(m.Body))}},
+		{"GET by digest", load.Load{Method: http.MethodGet, Path: byDigest, Size: int64(len(m.Body))}},
+		{"HEAD by tag", load.Load{Method: http.MethodHead, Path: byTag}},
 	} {
-		for _, connections := range s.connections {
-			name := fmt.Sprintf("manifest %s, %s", c.name, plural(connections, "connection"))
-			l := load.Load{Method: c.method, Path: c.path, Connections: connections}
-			if err := s.raceManifest(ctx, name, rivals, l); err != nil {
+		for _, c.load.Connections = range s.connections {
+			name := fmt.Sprintf("manifest %s, %s", c.name, plural(c.load.Connections, "connection"))
+			if err := s.raceManifest(ctx, name, rivals, c.load); err != nil {
 				return err
 			}
 		}
@@ -52,12 +53,12 @@ func takeManifest(ctx context.Context, s *stage) error {
 	return nil
 }
 
+// manifestTypes are what clients say that they take.
+const manifestTypes = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, " +
+	"application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json"
+
 func (s *stage) raceManifest(ctx context.Context, name string, rivals []*target.Target, l load.Load) error {
-	l.Status = http.StatusOK
-	l.Header = map[string]string{"Accept": strings.Join([]string{
-		"application/vnd.oci.image.index.v1+json", "application/vnd.oci.image.manifest.v1+json",
-		"application/vnd.docker.distribution.manifest.list.v2+json", "application/vnd.docker.distribution.manifest.v2+json",
-	}, ", ")}
+	l.Status, l.Header = http.StatusOK, map[string]string{"Accept": manifestTypes}
 	results, err := race(ctx, s.rounds, len(rivals), func(ctx context.Context, i int) (sample, error) {
 		return s.measure(ctx, rivals[i], l)
 	})
@@ -66,12 +67,10 @@ func (s *stage) raceManifest(ctx context.Context, name string, rivals []*target.
 	}
 	rate := func(r sample) float64 { return r.Rate() }
 	for i, rival := range rivals[1:] {
-		row := report.Row{
-			Case: name, Unit: report.PerSecond, Peer: rival.Name,
-			Ours: served(results[0]), Theirs: served(results[i+1]),
-			Ratio:  ratio(each(results[0], rate), each(results[i+1], rate)),
-			Wanted: report.Bound{AtLeast: 1},
-		}
+		row := compared(name, report.PerSecond, each(results[0], rate), rival.Name, each(results[i+1], rate))
+		besides(&row.Ours, results[0])
+		besides(&row.Theirs, results[i+1])
+		row.Wanted.AtLeast = 1
 		if rival.Name == "bare" {
 			row.Wanted.AtLeast = nearBare
 		}
@@ -82,18 +81,15 @@ func (s *stage) raceManifest(ctx context.Context, name string, rivals []*target.
 	return nil
 }
 
-// served is what a rival made of its rounds.
-func served(results []sample) report.Value {
-	return report.Value{
-		Value:         report.Median(each(results, func(r sample) float64 { return r.Rate() })),
-		P99:           report.Median(each(results, func(r sample) float64 { return r.P99.Seconds() })),
-		CPUPerRequest: report.Median(each(results, func(r sample) float64 { return r.cpu.Seconds() / float64(r.Requests) })),
-	}
+// besides adds what a rate does not say.
+func besides(v *report.Value, results []sample) {
+	v.P99 = report.Median(each(results, func(r sample) float64 { return r.P99.Seconds() }))
+	v.CPUPerRequest = report.Median(each(results, func(r sample) float64 { return r.cpu.Seconds() / float64(r.Requests) }))
 }
 
 // pushSmallImage pushes one image, whose manifest is of usual size, to all
 // registries, tagged 1.0.
-func pushSmallImage(ctx context.Context, registries []*target.Target, repo string) (digest string, err error) {
+func pushSmallImage(ctx context.Context, registries []*target.Target, repo string) (client.Manifest, error) {
 	maker := client.NewMaker()
 	config := maker.Blob(2 << 10)
 	var layers []client.Blob
@@ -104,14 +100,14 @@ func pushSmallImage(ctx context.Context, registries []*target.Target, repo strin
 	for _, t := range registries {
 		for _, b := range append([]client.Blob{config}, layers...) {
 			if err := t.PushBlob(ctx, repo, b); err != nil {
-				return "", err
+				return m, err
 			}
 		}
 		if err := t.PushManifest(ctx, repo, "1.0", m); err != nil {
-			return "", err
+			return m, err
 		}
 	}
-	return m.Digest, nil
+	return m, nil
 }
 
 func plural(n int, noun string) string {

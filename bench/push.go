@@ -36,14 +36,9 @@ func takePush(ctx context.Context, s *stage) error {
 	if err != nil {
 		return err
 	}
+	name := fmt.Sprintf("push of %d layers of %d MiB", imageLayers, s.imageLayer>>20)
 	for i, rival := range registries[1:] {
-		row := report.Row{
-			Case: fmt.Sprintf("push of %d layers of %d MiB", imageLayers, s.imageLayer>>20),
-			Unit: report.Bandwidth, Peer: rival.Name,
-			Ours:   report.Value{Value: report.Median(results[0])},
-			Theirs: report.Value{Value: report.Median(results[i+1])},
-			Ratio:  ratio(results[0], results[i+1]),
-		}
+		row := compared(name, report.Bandwidth, results[0], rival.Name, results[i+1])
 		if rival.Name == "distribution" {
 			row.Wanted.AtLeast = 1
 		}

@@ -3,18 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"net/url"
 
 	"github.com/berthregistry/berth/bench/client"
-	"github.com/berthregistry/berth/bench/load"
 	"github.com/berthregistry/berth/bench/report"
 	"github.com/berthregistry/berth/bench/target"
 )
-
-// flat is how much slower something may become that should not depend on how
-// much there is.
-const flat = 1.5
 
 // rare is how many referrers of a subject have the type that is filtered by.
 const (
@@ -29,12 +23,12 @@ func takeReferrers(ctx context.Context, s *stage) error {
 	if err != nil {
 		return err
 	}
-	registries, err = withReferrers(ctx, registries)
-	if err != nil {
+	if registries, err = withReferrers(ctx, registries); err != nil {
 		return err
 	}
 	for _, n := range []int{1, 100, s.referrersAll} {
-		lists, err := attachMany(ctx, registries, n)
+		// One by one: not every registry keeps all that is attached at once.
+		lists, err := attachMany(ctx, registries, 1, n)
 		if err != nil {
 			return err
 		}
@@ -51,84 +45,54 @@ func takeReferrers(ctx context.Context, s *stage) error {
 	return s.takeGrowth(ctx, registries[:1])
 }
 
-// takeGrowth compares us with ourselves: many referrers with few.
-func (s *stage) takeGrowth(ctx context.Context, ours []*target.Target) error {
-	few, err := attachMany(ctx, ours, 100)
-	if err != nil {
-		return err
-	}
-	many, err := attachMany(ctx, ours, s.referrers)
-	if err != nil {
-		return err
-	}
-	few[0].name, many[0].name = "of 100", "of many"
-	byType, err := s.timeLists(ctx, filtered([]list{many[0], few[0]}))
-	if err != nil {
-		return err
-	}
-	err = s.add(report.Row{
-		Case: fmt.Sprintf("referrers, %d of %d by type", rare, s.referrers), Unit: report.Seconds, Peer: few[0].name,
-		Ours: middle(byType[0]), Theirs: middle(byType[1]),
-		Ratio: ratio(each(byType[0], median), each(byType[1], median)), Wanted: report.Bound{AtMost: flat},
-	})
-	if err != nil {
-		return err
-	}
-	whole, err := s.timeLists(ctx, []list{many[0], few[0]})
-	if err != nil {
-		return err
-	}
-	apiece := func(n int) func(sample) float64 {
-		return func(r sample) float64 { return median(r) / float64(n) }
-	}
-	return s.add(report.Row{
-		Case: fmt.Sprintf("referrers, all of %d, each", s.referrers), Unit: report.Seconds, Peer: few[0].name,
-		Ours:   report.Value{Value: report.Median(each(whole[0], apiece(s.referrers)))},
-		Theirs: report.Value{Value: report.Median(each(whole[1], apiece(100)))},
-		Ratio:  ratio(each(whole[0], apiece(s.referrers)), each(whole[1], apiece(100))), Wanted: report.Bound{AtMost: flat},
-		Note: fmt.Sprintf("the list of %d takes %.1f ms", s.referrers, middle(whole[0]).Value*1e3),
-	})
-}
-
-// A list is something to be listed.
-type list struct {
-	*target.Target
-	name string // in the report
-	path string
-}
-
 // raceLists reports the first list beside each of the others.
 func (s *stage) raceLists(ctx context.Context, name string, lists []list) error {
-	results, err := s.timeLists(ctx, lists)
+	times, err := s.timeLists(ctx, lists)
 	if err != nil {
 		return err
 	}
 	for i, theirs := range lists[1:] {
-		err := s.add(report.Row{
-			Case: name, Unit: report.Seconds, Peer: theirs.name,
-			Ours: middle(results[0]), Theirs: middle(results[i+1]),
-			Ratio: ratio(each(results[0], median), each(results[i+1], median)),
-		})
-		if err != nil {
+		if err := s.add(compared(name, report.Seconds, times[0], theirs.Name, times[i+1])); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// timeLists gets each list again and again over one connection, in turn.
-func (s *stage) timeLists(ctx context.Context, lists []list) ([][]sample, error) {
-	return race(ctx, s.rounds, len(lists), func(ctx context.Context, i int) (sample, error) {
-		l := load.Load{Method: http.MethodGet, Path: lists[i].path, Status: http.StatusOK, Connections: 1}
-		return s.measure(ctx, lists[i].Target, l)
-	})
+// takeGrowth compares us with ourselves: many referrers with few.
+func (s *stage) takeGrowth(ctx context.Context, ours []*target.Target) error {
+	const few = 100
+	lists, err := attachMany(ctx, ours, 16, s.referrers)
+	if err != nil {
+		return err
+	}
+	less, err := attachMany(ctx, ours, 16, few)
+	if err != nil {
+		return err
+	}
+	lists = append(lists, less...)
+	times, err := s.timeLists(ctx, filtered(lists))
+	if err != nil {
+		return err
+	}
+	peer := fmt.Sprintf("of %d", few)
+	row := compared(fmt.Sprintf("referrers, %d of %d by type", rare, s.referrers), report.Seconds, times[0], peer, times[1])
+	row.Wanted.AtMost = flat
+	if err := s.add(row); err != nil {
+		return err
+	}
+	if times, err = s.timeLists(ctx, lists); err != nil {
+		return err
+	}
+	row = compared(fmt.Sprintf("referrers, all of %d, each", s.referrers), report.Seconds,
+		apiece(times[0], s.referrers), peer, apiece(times[1], few))
+	row.Wanted.AtMost = flat
+	row.Note = fmt.Sprintf("the list of %d takes %.1f ms", s.referrers, report.Median(times[0])*1e3)
+	return s.add(row)
 }
 
-// median is how long one answer took, in seconds.
-func median(r sample) float64 { return r.P50.Seconds() }
-
-func middle(results []sample) report.Value {
-	return report.Value{Value: report.Median(each(results, median))}
+func apiece(times []float64, n int) []float64 {
+	return each(times, func(t float64) float64 { return t / float64(n) })
 }
 
 // filtered is the part of lists that is of the rare type.
@@ -136,21 +100,22 @@ func filtered(lists []list) []list {
 	var part []list
 	for _, l := range lists {
 		l.path += "?" + url.Values{"artifactType": {rareType}}.Encode()
+		l.entries = rare
 		part = append(part, l)
 	}
 	return part
 }
 
-// attachMany attaches n artifacts to a new subject in each registry, quickly:
-// many at once, and with one layer for all. Some are of the rare type.
-func attachMany(ctx context.Context, registries []*target.Target, n int) ([]list, error) {
+// attachMany attaches n artifacts to a new subject in each registry, so many at
+// a time, and with one layer for all. Some are of the rare type.
+func attachMany(ctx context.Context, registries []*target.Target, workers, n int) ([]list, error) {
 	var lists []list
 	for _, t := range registries {
 		a, err := newAttacher(ctx, t)
 		if err != nil {
 			return nil, err
 		}
-		err = atOnce(16, n, func(i int) error {
+		err = atOnce(workers, n, func(i int) error {
 			artifactType := signatureType
 			if i < rare && n > rare {
 				artifactType = rareType
@@ -161,7 +126,8 @@ func attachMany(ctx context.Context, registries []*target.Target, n int) ([]list
 		if err != nil {
 			return nil, err
 		}
-		lists = append(lists, list{t, t.Name, "/v2/" + a.repo + "/referrers/" + a.subject.Digest})
+		a.attached = n
+		lists = append(lists, a.list())
 	}
 	return lists, nil
 }

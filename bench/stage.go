@@ -121,39 +121,3 @@ func (s *stage) add(r report.Row) error {
 // repo is the name of a repository that no run before this one has used: what
 // runs already may have seen many.
 func repo(what string) string { return fmt.Sprintf("bench/%s-%08x", what, rand.Uint32()) }
-
-// race calls turn for each of n rivals, round after round, and returns what it
-// returned by rival and round. Each round begins with another rival, so that
-// none always runs in another's wake.
-func race[T any](ctx context.Context, rounds, n int, turn func(ctx context.Context, rival int) (T, error)) ([][]T, error) {
-	results := make([][]T, n)
-	for round := range rounds {
-		for i := range n {
-			rival := (round + i) % n
-			got, err := turn(ctx, rival)
-			if err := errors.Join(err, ctx.Err()); err != nil {
-				return nil, err
-			}
-			results[rival] = append(results[rival], got)
-		}
-	}
-	return results, nil
-}
-
-// each maps the results of rounds to numbers.
-func each[T any](results []T, number func(T) float64) []float64 {
-	numbers := make([]float64, len(results))
-	for i, r := range results {
-		numbers[i] = number(r)
-	}
-	return numbers
-}
-
-// ratio is that of ours to theirs, round by round.
-func ratio(ours, theirs []float64) report.Spread {
-	ratios := make([]float64, len(ours))
-	for i := range ours {
-		ratios[i] = ours[i] / theirs[i]
-	}
-	return report.Of(ratios)
-}

@@ -29,28 +29,24 @@ func takeTags(ctx context.Context, s *stage) error {
 		return err
 	}
 	page := fmt.Sprintf("/tags/list?n=%d", tagsPerPage)
-	lists := []list{{ours, "of 100", "/v2/" + short + page}}
-	for _, p := range []struct {
-		name  string
-		first int
-	}{{"first", 0}, {"middle", s.tags / 2}, {"last", s.tags - tagsPerPage}} {
+	lists := []list{{ours, "/v2/" + short + page, tagsPerPage}}
+	names := []string{"first", "middle", "last"}
+	for i := range names {
 		path := "/v2/" + long + page
-		if p.first > 0 {
-			path += "&last=" + tagName(p.first-1)
+		if first := (s.tags - tagsPerPage) * i / 2; first > 0 {
+			path += "&last=" + tagName(first-1)
 		}
-		lists = append(lists, list{ours, p.name, path})
+		lists = append(lists, list{ours, path, tagsPerPage})
 	}
-	results, err := s.timeLists(ctx, lists)
+	times, err := s.timeLists(ctx, lists)
 	if err != nil {
 		return err
 	}
-	for i, l := range lists[1:] {
-		err := s.add(report.Row{
-			Case: fmt.Sprintf("tags, the %s page of %d", l.name, s.tags), Unit: report.Seconds,
-			Ours: middle(results[i+1]), Peer: lists[0].name, Theirs: middle(results[0]),
-			Ratio: ratio(each(results[i+1], median), each(results[0], median)), Wanted: report.Bound{AtMost: flat},
-		})
-		if err != nil {
+	for i, name := range names {
+		row := compared(fmt.Sprintf("tags, the %s page of %d", name, s.tags), report.Seconds,
+			times[i+1], fmt.Sprintf("of %d", tagsPerPage), times[0])
+		row.Wanted.AtMost = flat
+		if err := s.add(row); err != nil {
 			return err
 		}
 	}

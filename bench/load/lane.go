@@ -12,19 +12,19 @@ import (
 type lane struct {
 	conn    net.Conn
 	request []byte
-	status  int
+	want    Load // for status and size
 	answers answers
 
 	latencies []time.Duration
 	bytes     int64
 }
 
-func newLane(conn net.Conn, request []byte, method string, status int) *lane {
+func newLane(conn net.Conn, request []byte, want Load) *lane {
 	return &lane{
-		conn: conn, request: request, status: status,
+		conn: conn, request: request, want: want,
 		answers: answers{
 			r: bufio.NewReaderSize(conn, 16<<10), conn: conn, sink: make([]byte, 1<<20),
-			bodiless: method == http.MethodHead,
+			bodiless: want.Method == http.MethodHead,
 		},
 		latencies: make([]time.Duration, 0, 1<<16),
 	}
@@ -40,8 +40,8 @@ func (l *lane) run(until time.Time) error {
 		if err != nil {
 			return fmt.Errorf("read answer: %w", err)
 		}
-		if status != l.status {
-			return fmt.Errorf("answered %d, wanted %d", status, l.status)
+		if status != l.want.Status || size != l.want.Size {
+			return fmt.Errorf("answered %d with %d bytes, wanted %d with %d", status, size, l.want.Status, l.want.Size)
 		}
 		end := time.Now()
 		l.latencies = append(l.latencies, end.Sub(start))

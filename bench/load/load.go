@@ -26,6 +26,7 @@ type Load struct {
 	Path        string            // with the query
 	Header      map[string]string // besides Host
 	Status      int               // that every answer must have
+	Size        int64             // of the body that every answer must have
 	Connections int
 	Duration    time.Duration
 }
@@ -80,7 +81,7 @@ func (l Load) dial(ctx context.Context) ([]*lane, error) {
 		if err != nil {
 			return lanes, err
 		}
-		lanes = append(lanes, newLane(conn, request, l.Method, l.Status))
+		lanes = append(lanes, newLane(conn, request, l))
 		if err := conn.SetDeadline(time.Now().Add(l.Duration + patience)); err != nil {
 			return lanes, err
 		}

@@ -50,7 +50,7 @@ func TestEveryRequestIsCounted(t *testing.T) {
 		t.Run(c.method+c.path, func(t *testing.T) {
 			requests.Store(0)
 			l := load.Load{
-				Addr: serve(t, send), Method: c.method, Path: c.path, Status: http.StatusOK,
+				Addr: serve(t, send), Method: c.method, Path: c.path, Status: http.StatusOK, Size: c.size,
 				Header: map[string]string{"Accept": "text/plain"}, Connections: 3, Duration: 50 * time.Millisecond,
 			}
 			got, err := l.Run(t.Context())
@@ -92,7 +92,14 @@ func TestLatenciesAreTheServers(t *testing.T) {
 func TestWrongAnswersFail(t *testing.T) {
 	t.Run("status", func(t *testing.T) {
 		l := load.Load{Addr: serve(t, http.NotFound), Method: http.MethodGet, Path: "/", Status: http.StatusOK, Connections: 1}
-		if _, err := l.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "answered 404, wanted 200") {
+		if _, err := l.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "answered 404 with 19 bytes, wanted 200") {
+			t.Errorf("got error %v", err)
+		}
+	})
+	t.Run("size", func(t *testing.T) {
+		hello := func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "hello") }
+		l := load.Load{Addr: serve(t, hello), Method: http.MethodGet, Path: "/", Status: http.StatusOK, Size: 6, Connections: 1}
+		if _, err := l.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "with 5 bytes, wanted 200 with 6") {
 			t.Errorf("got error %v", err)
 		}
 	})
@@ -105,7 +112,7 @@ func TestWrongAnswersFail(t *testing.T) {
 		"bad length": "HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := load.Load{Addr: say(t, answer), Method: http.MethodGet, Path: "/", Status: http.StatusOK, Connections: 1}
+			l := load.Load{Addr: say(t, answer), Method: http.MethodGet, Path: "/", Status: http.StatusOK, Size: 100, Connections: 1}
 			if r, err := l.Run(t.Context()); err == nil {
 				t.Errorf("passed with %+v", r)
 			}
@@ -140,7 +147,7 @@ func TestServe(t *testing.T) {
 	addr := serve(t, func(http.ResponseWriter, *http.Request) {})
 	var out strings.Builder
 	in := fmt.Sprintf(`{"Addr":%q,"Method":"GET","Path":"/","Status":%%d,"Connections":1}`, addr)
-	for status, want := range map[int]string{200: `"Requests":1,`, 201: "answered 200, wanted 201"} {
+	for status, want := range map[int]string{200: `"Requests":1,`, 201: "answered 200 with 0 bytes, wanted 201"} {
 		out.Reset()
 		if err := load.Serve(t.Context(), strings.NewReader(fmt.Sprintf(in, status)), &out); err != nil {
 			t.Fatal(err)
