@@ -40,7 +40,7 @@ func (r *Registry) AppendUpload(ctx context.Context, repo, id string, start, siz
 	}
 	// A crash before the commit leaves the upload where it was; what was
 	// appended to it is nobody's.
-	if err := r.commit(ctx, r.save(next).When(table.VersionIs(u.version))); lostRace(err) {
+	if err := r.commit(ctx, r.save(next).When(u.seen())); lostRace(err) {
 		now, err := r.UploadStatus(ctx, repo, id)
 		if err != nil {
 			return now, err
@@ -78,7 +78,7 @@ func (r *Registry) FinishUpload(ctx context.Context, repo, id string, start, siz
 // oci.ErrSizeInvalid.
 func (r *Registry) PutBlob(ctx context.Context, repo string, size int64, d oci.Digest, body io.Reader) error {
 	ctx = context.WithoutCancel(ctx)
-	u := upload{repo: repo, id: uuid.NewString()}
+	u := upload{repo: repo, id: uuid.NewString(), single: true}
 	err := r.finish(ctx, u, size, d, body)
 	if refused(err) && (size < 0 || size > maxInlineBlob) {
 		// Nobody can go on with it. Failing that, the store's broom finds it.
@@ -134,9 +134,9 @@ func wrongDigest(got, want oci.Digest) error {
 // different ones. A crash behind it leaves an upload that the same request,
 // sent again, closes.
 func (r *Registry) claim(ctx context.Context, u upload) error {
-	if u.version != "" {
+	if !u.single {
 		u.ended = closing.Str()
-		put := r.save(u).When(table.VersionIs(u.version))
+		put := r.save(u).When(u.seen())
 		tx := table.Tx{Token: table.NewToken(), Actions: []table.Action{put}}
 		if err := r.send(ctx, tx); lostRace(err) {
 			return r.join(ctx, u)
@@ -210,8 +210,10 @@ func (r *Registry) verify(ctx context.Context, u upload) error {
 	if got == u.digest {
 		return nil
 	}
-	if err := r.commit(ctx, table.Delete(uploadKey(u.repo, u.id)).When(table.VersionIs(u.version))); err == nil {
+	wrong := wrongDigest(got, u.digest)
+	u.digest = "" // it is nothing
+	if u.single || r.commit(ctx, r.end(u, cancelled)) == nil {
 		_ = r.blobs.Abort(ctx, u.gathered()) // failing that, the store's broom finds it
 	}
-	return wrongDigest(got, u.digest)
+	return wrong
 }

@@ -27,7 +27,9 @@ import (
 //
 // Objects in the blob store:
 //
-//	blobs/<xx>/<id>                          by the id of the upload, xx its first two digits
+//	blobs/<xx>/<id>-<repo>                   by the id of the upload, xx its last two digits, and
+//	                                         16 digits of the hash of the repository's name: an id
+//	                                         may be invented, but not for two repositories at once
 //	manifests/<xx>/<id>                      a manifest too large for an item
 //
 // Names, tags and digests hold no "#". Types may: see typeInKey.
@@ -111,9 +113,11 @@ func repoKey(repo string) table.Key {
 	return table.Key{Partition: reposPartition, Sort: repoPrefix + repo}
 }
 
-func blobObject(id string) string { return "blobs/" + id[:2] + "/" + id }
+func blobObject(repo, id string) string {
+	return "blobs/" + id[len(id)-2:] + "/" + id + "-" + oci.SHA256.Sum([]byte(repo)).Encoded()[:16]
+}
 
-func manifestObject(id string) string { return "manifests/" + id[:2] + "/" + id }
+func manifestObject(id string) string { return "manifests/" + id[len(id)-2:] + "/" + id }
 
 // cursor makes a sort key below prefix safe to carry in a URL.
 func cursor(sort, prefix string) string {

@@ -44,7 +44,7 @@ func (r *Registry) publish(ctx context.Context, u upload, b newBlob) error {
 // overtaken says whether another request published the same upload as the same
 // blob. An upload that anything else happened to is not known any more.
 func (r *Registry) overtaken(ctx context.Context, u upload) (bool, error) {
-	if u.version == "" {
+	if u.single {
 		return false, nil
 	}
 	now, err := r.load(ctx, u.repo, u.id)
@@ -59,15 +59,12 @@ func (r *Registry) overtaken(ctx context.Context, u upload) (bool, error) {
 	return false, nil
 }
 
-// done marks an upload as finished. An upload without an item, that of a single
-// POST, has nothing to mark.
+// done marks an upload as finished, if there is anything to mark.
 func (r *Registry) done(u upload) []table.Action {
-	if u.version == "" {
+	if u.single {
 		return nil
 	}
-	put := table.Put(uploadKey(u.repo, u.id),
-		done, table.S(attrDigest, string(u.digest)), table.N(attrOffset, u.offset))
-	return []table.Action{put.When(table.VersionIs(u.version)).Until(r.now().Add(doneLife))}
+	return []table.Action{r.end(u, done)}
 }
 
 // discard removes an object that no item names. Failing that, the collector

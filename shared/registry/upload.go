@@ -1,7 +1,10 @@
 package registry
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -30,15 +33,27 @@ var (
 	closing = table.S(attrState, "closing")
 	// done: it is published. Remembered for doneLife.
 	done = table.S(attrState, "done")
+	// cancelled: it was given up, or was not what it was said to be. Remembered
+	// as long, since its id alone would pass for an upload without bytes.
+	cancelled = table.S(attrState, "cancelled")
 )
 
 // uploadLife is how long an upload can be gone on with since it was last
 // touched; below blobs.UploadLife.
 const uploadLife = 48 * time.Hour
 
-// doneLife is how long a finished upload is remembered, so that a client that
-// lost the answer gets it again.
-const doneLife = time.Hour
+// freshLife is how long an upload without bytes can be begun with. There is no
+// item of it: its id says when it was made, and that is all there is to know. It
+// saves a write on each push. Who invents an id gets what POST would have given.
+const freshLife = time.Hour
+
+// maxSkew is how far the clocks of two processes may differ.
+const maxSkew = 5 * time.Minute
+
+// doneLife is how long an upload that ended is remembered, so that a client that
+// lost the answer gets it again; longer than freshLife and maxSkew, so that what
+// ended does not begin again.
+const doneLife = 2 * time.Hour
 
 // An Upload is a blob on its way in, between two requests.
 type Upload struct {
@@ -50,24 +65,59 @@ type Upload struct {
 // upload is an upload item, read.
 type upload struct {
 	repo, id  string
-	version   string
+	version   string // of its item, "" while there is none
 	offset    int64
 	tail      []byte
 	state     []byte
 	algorithm oci.Algorithm
 	hashes    map[oci.Algorithm][]byte
-	ended     string     // "", or the value of closing or done
+	single    bool       // one POST has it all: there never is an item
+	ended     string     // "", or the value of closing, done or cancelled
 	digest    oci.Digest // what it ended as
 }
 
 // StartUpload begins an upload. The algorithm is the one announced for its
 // digest, "" if none was (spec, end-4c).
 func (r *Registry) StartUpload(ctx context.Context, repo string, algorithm oci.Algorithm) (Upload, error) {
-	u := upload{repo: repo, id: uuid.NewString(), algorithm: algorithm}
-	if err := r.commit(ctx, r.save(u).When(table.Absent())); err != nil {
+	u := upload{repo: repo, id: freshID(repo, r.now()), algorithm: algorithm}
+	if algorithm == "" {
+		return Upload{ID: u.id}, nil
+	}
+	if err := r.commit(ctx, r.save(u).When(u.seen())); err != nil {
 		return Upload{}, fmt.Errorf("start upload: %w", err)
 	}
 	return Upload{ID: u.id}, nil
+}
+
+// freshID makes an id that says when, and in part for which repository: a UUID
+// of version 7 with three bytes of the name's hash among its random ones.
+func freshID(repo string, now time.Time) string {
+	id := uuid.New()
+	var ms [8]byte
+	binary.BigEndian.PutUint64(ms[:], uint64(now.UnixMilli()))
+	copy(id[:6], ms[2:])
+	id[6] = id[6]&0x0f | 7<<4
+	mark := sha256.Sum256([]byte(repo))
+	copy(id[9:12], mark[:])
+	return id.String()
+}
+
+// fresh says whether an id was made by freshID for the repository, so short a
+// time ago that it needs no item.
+func fresh(id uuid.UUID, repo string, now time.Time) bool {
+	var ms [8]byte
+	copy(ms[2:], id[:6])
+	age := now.Sub(time.UnixMilli(int64(binary.BigEndian.Uint64(ms[:]))))
+	mark := sha256.Sum256([]byte(repo))
+	return id.Version() == 7 && bytes.Equal(id[9:12], mark[:3]) && -maxSkew < age && age < freshLife
+}
+
+// seen holds while the upload is as it was read.
+func (u upload) seen() table.Condition {
+	if u.version == "" {
+		return table.Absent()
+	}
+	return table.VersionIs(u.version)
 }
 
 // UploadStatus returns how far an upload is. Errors: oci.ErrUploadUnknown.
@@ -85,7 +135,7 @@ func (r *Registry) CancelUpload(ctx context.Context, repo, id string) error {
 		if err != nil {
 			return err
 		}
-		if err := r.commit(ctx, table.Delete(uploadKey(repo, id)).When(table.VersionIs(u.version))); err != nil {
+		if err := r.commit(ctx, r.end(u, cancelled)); err != nil {
 			return err
 		}
 		// A crash or a failure here leaves bytes that the blob store's broom finds.
@@ -107,11 +157,14 @@ func (r *Registry) open(ctx context.Context, repo, id string) (upload, error) {
 
 // load reads an upload, also one that has ended. Errors: oci.ErrUploadUnknown.
 func (r *Registry) load(ctx context.Context, repo, id string) (upload, error) {
-	if _, err := uuid.Parse(id); err != nil || len(id) != 36 {
+	parsed, err := uuid.Parse(id)
+	if err != nil || parsed.String() != id {
 		return upload{}, unknownUpload(id)
 	}
 	item, err := r.table.Get(ctx, uploadKey(repo, id))
 	switch {
+	case errors.Is(err, table.ErrAbsent) && fresh(parsed, repo, r.now()):
+		return upload{repo: repo, id: id}, nil
 	case errors.Is(err, table.ErrAbsent) || err == nil && item.Expires.Before(r.now()):
 		return upload{}, unknownUpload(id)
 	case err != nil:
@@ -162,9 +215,16 @@ func (r *Registry) save(u upload) table.Action {
 	return put
 }
 
+// end is the put of an upload that takes no more part in anything, done or
+// cancelled.
+func (r *Registry) end(u upload, as table.Attr) table.Action {
+	put := table.Put(uploadKey(u.repo, u.id), as, table.N(attrOffset, u.offset), table.S(attrDigest, string(u.digest)))
+	return put.When(u.seen()).Until(r.now().Add(doneLife))
+}
+
 // gathered is what the blob store has of the upload.
 func (u upload) gathered() blobs.Upload {
-	out := blobs.Upload{Key: blobObject(u.id), State: u.state}
+	out := blobs.Upload{Key: blobObject(u.repo, u.id), State: u.state}
 	if u.state != nil {
 		out.Size = u.offset
 	}
