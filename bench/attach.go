@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/berthregistry/berth/bench/client"
@@ -22,8 +20,8 @@ const (
 const signatureType = "application/vnd.example.signature"
 
 // takeAttach measures how fast one client attaches small artifacts, one after
-// the other, to one subject: first in turn with the peers, then alone, to see
-// whether it slows down. All the while it asks what the disk can do.
+// the other, to one subject: in turn with the peers and the disk, then with the
+// disk only, and at the end in turn with itself on a subject that is new.
 func takeAttach(ctx context.Context, s *stage) error {
 	registries, err := s.all(ctx)
 	if err != nil {
@@ -32,17 +30,13 @@ func takeAttach(ctx context.Context, s *stage) error {
 	if registries, err = withReferrers(ctx, registries); err != nil {
 		return err
 	}
-	contenders := []contender{func(context.Context) (float64, error) { return syncRate(s.dir, s.duration/5) }}
-	var attachers []*attacher
-	for _, t := range registries {
-		a, err := newAttacher(ctx, t)
-		if err != nil {
+	attachers := make([]*attacher, len(registries))
+	for i, t := range registries {
+		if attachers[i], err = newAttacher(ctx, t); err != nil {
 			return err
 		}
-		attachers = append(attachers, a)
-		contenders = append(contenders, func(ctx context.Context) (float64, error) { return a.attach(ctx, s.attachBlock) })
 	}
-	if err := s.raceAttach(ctx, contenders, registries[1:]); err != nil {
+	if err := s.raceAttach(ctx, attachers); err != nil {
 		return err
 	}
 	for _, a := range attachers {
@@ -53,35 +47,48 @@ func takeAttach(ctx context.Context, s *stage) error {
 	return nil
 }
 
-// A contender does something for a while and returns how often in a second.
-type contender func(context.Context) (rate float64, err error)
-
-func raceRates(ctx context.Context, rounds int, contenders []contender) ([][]float64, error) {
-	return race(ctx, rounds, len(contenders), func(ctx context.Context, i int) (float64, error) { return contenders[i](ctx) })
-}
-
-// raceAttach takes the disk first, then us, then the peers.
-func (s *stage) raceAttach(ctx context.Context, contenders []contender, peers []*target.Target) error {
-	all, err := raceRates(ctx, s.attachedAll/s.attachBlock, contenders)
+// raceAttach reports the rates of the first attacher, which is ours, block by
+// block.
+func (s *stage) raceAttach(ctx context.Context, attachers []*attacher) error {
+	contenders := []contender{func(context.Context) (float64, error) { return syncRate(s.dir, s.duration/5) }}
+	for _, a := range attachers {
+		contenders = append(contenders, s.attaching(a))
+	}
+	all, err := raceRates(ctx, s.attachedAll/s.attachBlock, contenders...)
 	if err != nil {
 		return err
 	}
-	for i, peer := range peers {
+	for i, peer := range attachers[1:] {
 		row := compared(fmt.Sprintf("attach, the first %d", s.attachedAll), report.PerSecond, all[1], peer.Name, all[i+2])
 		row.Wanted.AtLeast = 1
 		if err := s.add(row); err != nil {
 			return err
 		}
 	}
-	alone, err := raceRates(ctx, (s.attached-s.attachedAll)/s.attachBlock, contenders[:2])
+	last := max(s.attached/s.attachBlock/10, 1)
+	alone, err := raceRates(ctx, (s.attached-s.attachedAll)/s.attachBlock-last, contenders[:2]...)
 	if err != nil {
 		return err
 	}
-	return s.addAttached(append(all[1], alone[1]...), append(all[0], alone[0]...))
+	if err := s.addAttached(append(all[1], alone[1]...), append(all[0], alone[0]...)); err != nil {
+		return err
+	}
+	return s.addFlat(ctx, attachers[0], last)
 }
 
-// addAttached reports our rates, block by block, and those of the disk at the
-// time: beside what is wanted, beside the disk, and the last beside the first.
+// A contender does something for a while and returns how often in a second.
+type contender func(context.Context) (rate float64, err error)
+
+func (s *stage) attaching(a *attacher) contender {
+	return func(ctx context.Context) (float64, error) { return a.attach(ctx, s.attachBlock) }
+}
+
+func raceRates(ctx context.Context, rounds int, contenders ...contender) ([][]float64, error) {
+	return race(ctx, rounds, len(contenders), func(ctx context.Context, i int) (float64, error) { return contenders[i](ctx) })
+}
+
+// addAttached reports our rates beside what is wanted, and beside the disk at
+// the time.
 func (s *stage) addAttached(rates, disk []float64) error {
 	name := fmt.Sprintf("attach, %d to one subject", s.attached)
 	aim := compared(name, report.PerSecond, rates, "the aim", each(rates, func(float64) float64 { return attachRate }))
@@ -91,30 +98,22 @@ func (s *stage) addAttached(rates, disk []float64) error {
 	}
 	bound := compared(name, report.PerSecond, rates, "the disk", disk)
 	bound.Note = "the disk appends 4 KiB with an fsync; to attach is 3 requests, each durable before it is answered"
-	if err := s.add(bound); err != nil {
-		return err
-	}
-	return s.addFlat(rates, disk)
+	return s.add(bound)
 }
 
-// addFlat compares the last tenth with the first, each as a part of what the
-// disk could do then.
-func (s *stage) addFlat(rates, disk []float64) error {
-	tenth := max(len(rates)/10, 1)
-	end := len(rates) - tenth
-	row := compared(fmt.Sprintf("attach, the last %d", tenth*s.attachBlock), report.PerSecond,
-		rates[end:], "the first", rates[:tenth])
-	var parts []float64
-	for i := range rates {
-		parts = append(parts, rates[i]/disk[i])
+// addFlat reports the rate on a subject that has thousands beside that on a
+// new one.
+func (s *stage) addFlat(ctx context.Context, a *attacher, rounds int) error {
+	fresh, err := newAttacher(ctx, a.Target)
+	if err != nil {
+		return err
 	}
-	row.Ratio = report.Of([]float64{report.Median(parts[end:]) / report.Median(parts[:tenth])})
+	rates, err := raceRates(ctx, rounds, s.attaching(a), s.attaching(fresh))
+	if err != nil {
+		return err
+	}
+	row := compared(fmt.Sprintf("attach, the last %d", rounds*s.attachBlock), report.PerSecond, rates[0], "to another", rates[1])
 	row.Wanted.AtLeast = attachFlat
-	var steps []string
-	for block := range slices.Chunk(rates, tenth) {
-		steps = append(steps, fmt.Sprintf("%.0f", report.Median(block)))
-	}
-	row.Note = "the ratio allows for what the disk did at the time; a second, tenth by tenth: " + strings.Join(steps, " ")
 	return s.add(row)
 }
 
