@@ -5,11 +5,14 @@ go 1.26.0
 // Each with the reason it is here.
 require (
 	github.com/alecthomas/kong v1.17.0 // commands, flags and their environment as one struct
+	github.com/aws/aws-lambda-go v1.55.1 // the runtime of the functions, and the events they are handed
 	github.com/aws/aws-sdk-go-v2 v1.47.6
+	github.com/aws/aws-sdk-go-v2/credentials v1.20.14 // the functions' own, from their environment
 	github.com/aws/aws-sdk-go-v2/service/dynamodb v1.73.0 // the table on AWS
 	github.com/aws/aws-sdk-go-v2/service/dynamodbstreams v1.46.5 // what changed in it
 	github.com/aws/aws-sdk-go-v2/service/s3 v1.114.7 // the blobs on AWS
 	github.com/aws/smithy-go v1.28.8 // the errors of the three
+	github.com/awslabs/aws-lambda-go-api-proxy v0.16.2 // a gateway's event as a request
 	github.com/goccy/go-yaml v1.19.2 // settings, strict and with the line of an error
 	github.com/google/uuid v1.6.0 // ids of uploads
 	github.com/opencontainers/go-digest v1.0.0 // the field's type of a digest
@@ -19,9 +22,6 @@ require (
 	golang.org/x/sys v0.49.0 // how a file is written back while it grows
 	oras.land/oras-go/v2 v2.6.4 // what berth tree reads registries with
 )
-
-// Only for tests.
-require github.com/aws/aws-sdk-go-v2/credentials v1.20.14 // the test services want some
 
 require (
 	github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream v1.7.26 // indirect
