@@ -1,17 +1,22 @@
 // Package e2e drives a real registry over HTTP with clients that others wrote.
 //
-// By default the tests build berth and start it. With BERTH_E2E_URL set to the
-// likes of http://127.0.0.1:5000 they run against what is there.
+// By default the tests build berth and start it. With BERTH_E2E_CLOUD set they
+// start the local cloud instead, which runs the functions as AWS would, and with
+// BERTH_E2E_URL set to the likes of http://127.0.0.1:5000 they run against what
+// is there.
 package e2e
 
 import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"math"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -21,12 +26,13 @@ import (
 var (
 	host   string // host:port of the registry that the tests share
 	binary string // the berth command; empty if the registry is not ours
+	most   int64  // bytes that the registry takes in one request, a lot if it does not say
 )
 
 func TestMain(m *testing.M) {
 	if url := os.Getenv("BERTH_E2E_URL"); url != "" {
 		host = strings.TrimSuffix(strings.TrimPrefix(url, "http://"), "/")
-		os.Exit(m.Run())
+		os.Exit(runTests(m))
 	}
 	code, err := runOnOwnServer(m)
 	if err != nil {
@@ -42,15 +48,46 @@ func runOnOwnServer(m *testing.M) (code int, err error) {
 		return 0, fmt.Errorf("make a scratch folder: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	if binary, err = berth.Build(context.Background(), dir, buildFlags()...); err != nil {
-		return 0, err
-	}
-	server, err := berth.Start(context.Background(), binary, filepath.Join(dir, "data"))
+	server, err := startShared(context.Background(), dir)
 	if err != nil {
 		return 0, err
 	}
 	host = server.Addr
-	return m.Run(), server.Stop()
+	return runTests(m), server.Stop()
+}
+
+// startShared starts the registry that the tests share.
+func startShared(ctx context.Context, dir string) (*berth.Server, error) {
+	if os.Getenv("BERTH_E2E_CLOUD") != "" {
+		cloud, err := berth.BuildCloud(ctx, dir)
+		if err != nil {
+			return nil, err
+		}
+		return berth.StartCloud(ctx, cloud)
+	}
+	var err error
+	if binary, err = berth.Build(ctx, dir, buildFlags()...); err != nil {
+		return nil, err
+	}
+	return berth.Start(ctx, binary, filepath.Join(dir, "data"))
+}
+
+// runTests asks the registry first how much it takes in one request.
+func runTests(m *testing.M) int {
+	resp, err := http.Post("http://"+host+"/v2/e2e/limit/blobs/uploads/", "", nil)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "ask for the largest request:", err)
+		return 1
+	}
+	resp.Body.Close()
+	most = math.MaxInt64
+	if limit := resp.Header.Get("OCI-Chunk-Max-Length"); limit != "" {
+		if most, err = strconv.ParseInt(limit, 10, 64); err != nil {
+			fmt.Fprintln(os.Stderr, "ask for the largest request:", err)
+			return 1
+		}
+	}
+	return m.Run()
 }
 
 // buildFlags asks for a server with the race detector where BERTH_E2E_RACE is

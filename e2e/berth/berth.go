@@ -1,5 +1,5 @@
-// Package berth builds the berth command from this checkout and runs it as a
-// user would, for tests that look at it from outside.
+// Package berth builds the berth command and the local cloud from this checkout
+// and runs them as a user would, for tests that look at them from outside.
 package berth
 
 import (
@@ -18,6 +18,7 @@ import (
 // How long a server may take to say that it is ready, and to drain and end.
 const (
 	startTimeout = 20 * time.Second
+	cloudTimeout = 15 * time.Minute // the first start of its services compiles them
 	stopTimeout  = 20 * time.Second
 )
 
@@ -29,16 +30,25 @@ var listening = regexp.MustCompile(`(127\.0\.0\.1:[1-9][0-9]*).*\n`)
 // folder, and returns the path of the binary, which it writes to dir. More
 // flags of go build go into flags.
 func Build(ctx context.Context, dir string, flags ...string) (string, error) {
+	return build(ctx, dir, "./cmd/berth", flags...)
+}
+
+// BuildCloud compiles the local cloud in the same way.
+func BuildCloud(ctx context.Context, dir string) (string, error) {
+	return build(ctx, dir, "./infra/localcloud")
+}
+
+func build(ctx context.Context, dir, pkg string, flags ...string) (string, error) {
 	root, err := findRoot()
 	if err != nil {
 		return "", err
 	}
-	binary := filepath.Join(dir, "berth")
+	binary := filepath.Join(dir, filepath.Base(pkg))
 	args := append([]string{"build", "-o", binary}, flags...)
-	build := exec.CommandContext(ctx, "go", append(args, "./cmd/berth")...)
+	build := exec.CommandContext(ctx, "go", append(args, pkg)...)
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build berth: %w\n%s", err, out)
+		return "", fmt.Errorf("build %s: %w\n%s", pkg, err, out)
 	}
 	return binary, nil
 }
@@ -61,7 +71,7 @@ func findRoot() (string, error) {
 	}
 }
 
-// Server is a running `berth serve`.
+// Server is a running `berth serve`, or a running local cloud.
 type Server struct {
 	Addr string // host:port on loopback
 
@@ -75,24 +85,48 @@ type Server struct {
 // More flags go into args. Whoever starts it stops it, with Stop or Kill.
 func Start(ctx context.Context, binary, data string, args ...string) (*Server, error) {
 	args = append([]string{"serve", "--listen", "127.0.0.1:0", "--data", data}, args...)
+	return start(ctx, exec.Command(binary, args...), startTimeout)
+}
+
+// StartCloud runs the local cloud and returns when the registry on it answers.
+// It uses the services of the tests where the environment names them.
+func StartCloud(ctx context.Context, binary string, args ...string) (*Server, error) {
+	root, err := findRoot()
+	if err != nil {
+		return nil, err
+	}
+	if url := os.Getenv("BERTH_TEST_DYNAMODB"); url != "" {
+		args = append(args, "--dynamodb", url)
+	}
+	if url := os.Getenv("BERTH_TEST_S3"); url != "" {
+		args = append(args, "--s3", url,
+			"--s3-access-key", os.Getenv("BERTH_TEST_S3_ACCESS_KEY"),
+			"--s3-secret-key", os.Getenv("BERTH_TEST_S3_SECRET_KEY"))
+	}
+	cmd := exec.Command(binary, args...)
+	cmd.Dir = root // where its template is
+	return start(ctx, cmd, cloudTimeout)
+}
+
+func start(ctx context.Context, cmd *exec.Cmd, timeout time.Duration) (*Server, error) {
 	s := &Server{
-		cmd:    exec.Command(binary, args...),
+		cmd:    cmd,
 		output: &output{changed: make(chan struct{}, 1)},
 		done:   make(chan struct{}),
 	}
 	s.cmd.Stdout, s.cmd.Stderr = s.output, s.output
 	if err := s.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start berth: %w", err)
+		return nil, fmt.Errorf("start %s: %w", cmd.Path, err)
 	}
 	go func() {
 		s.err = s.cmd.Wait()
 		close(s.done)
 	}()
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	if err := s.awaitReady(ctx); err != nil {
 		s.Kill()
-		return nil, fmt.Errorf("start berth: %w; it printed:\n%s", err, s.output)
+		return nil, fmt.Errorf("start %s: %w; it printed:\n%s", cmd.Path, err, s.output)
 	}
 	return s, nil
 }
@@ -137,16 +171,16 @@ func ping(ctx context.Context, addr string) error {
 // an error if it ends with another status than 0, or not in time.
 func (s *Server) Stop() error {
 	if err := s.cmd.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("stop berth: %w", err)
+		return fmt.Errorf("stop %s: %w", s.cmd.Path, err)
 	}
 	select {
 	case <-s.done:
 	case <-time.After(stopTimeout):
 		s.Kill()
-		return fmt.Errorf("stop berth: still there after %v; its last words:\n%s", stopTimeout, s.output)
+		return fmt.Errorf("stop %s: still there after %v; its last words:\n%s", s.cmd.Path, stopTimeout, s.output)
 	}
 	if s.err != nil {
-		return fmt.Errorf("stop berth: %w; its last words:\n%s", s.err, s.output)
+		return fmt.Errorf("stop %s: %w; its last words:\n%s", s.cmd.Path, s.err, s.output)
 	}
 	return nil
 }
