@@ -13,7 +13,7 @@ import (
 
 const usage = `Run a conformance suite of the OCI distribution spec and judge by its counts.
 
-usage: scripts/conformance [--results FOLDER] SUITE [URL]
+usage: scripts/conformance [--cloud] [--results FOLDER] SUITE [URL]
 
   SUITE   a binary of a suite of the OCI distribution spec: the test binary
           of v1.1.1, or the program that took its place on the main branch.
@@ -23,6 +23,8 @@ usage: scripts/conformance [--results FOLDER] SUITE [URL]
           below conformance/sparse. Without it, each mode gets a fresh
           "berth serve" of this checkout with a data folder of its own.
 
+  --cloud            give each mode a fresh local cloud in place of "berth
+                     serve": the functions behind a gateway as on AWS
   --results FOLDER   keep the reports of the suite there, one folder per mode
 
 One line per mode. The status is 0 only if every mode reached its counts.
@@ -33,13 +35,14 @@ func main() {
 	defer stop()
 	flags := flag.NewFlagSet("conformance", flag.ExitOnError)
 	flags.Usage = func() { fmt.Fprint(os.Stderr, usage) }
+	cloud := flags.Bool("cloud", false, "")
 	results := flags.String("results", "", "")
 	flags.Parse(os.Args[1:])
-	if flags.NArg() < 1 || flags.NArg() > 2 {
+	if flags.NArg() < 1 || flags.NArg() > 2 || *cloud && flags.NArg() == 2 {
 		flags.Usage()
 		os.Exit(2)
 	}
-	if err := run(ctx, flags.Arg(0), flags.Arg(1), *results); err != nil {
+	if err := run(ctx, flags.Arg(0), place{url: flags.Arg(1), cloud: *cloud}, *results); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

@@ -15,9 +15,16 @@ import (
 // errBelow says that the suite ran and did not reach its counts.
 var errBelow = errors.New("below the gate")
 
+// A place is where a suite finds its registry: what runs at a URL, or else a
+// fresh one for each mode, on the local cloud or as berth serve.
+type place struct {
+	url   string
+	cloud bool
+}
+
 // run takes a suite through all its modes. Reports go to results; if that is
 // empty they are dropped.
-func run(ctx context.Context, binary, target, results string) error {
+func run(ctx context.Context, binary string, at place, results string) error {
 	s, err := identify(binary)
 	if err != nil {
 		return err
@@ -30,7 +37,7 @@ func run(ctx context.Context, binary, target, results string) error {
 	if results == "" {
 		results = filepath.Join(scratch, "results")
 	}
-	start, err := targets(ctx, target, scratch)
+	start, err := at.starter(ctx, scratch)
 	if err != nil {
 		return err
 	}
@@ -47,22 +54,39 @@ func run(ctx context.Context, binary, target, results string) error {
 // and what ends it.
 type starter func(m mode) (host string, stop func() error, err error)
 
-// targets returns the starter: for a given URL one that starts nothing.
-func targets(ctx context.Context, target, scratch string) (starter, error) {
-	if target != "" {
-		u, err := url.Parse(target)
+// starter returns how a mode gets its registry: for a given URL nothing is
+// started.
+func (p place) starter(ctx context.Context, scratch string) (starter, error) {
+	if p.url != "" {
+		u, err := url.Parse(p.url)
 		if err != nil || u.Scheme != "http" || u.Host == "" {
-			return nil, fmt.Errorf("%q is not of the form http://host:port", target)
+			return nil, fmt.Errorf("%q is not of the form http://host:port", p.url)
 		}
 		return func(mode) (string, func() error, error) {
 			return u.Host, func() error { return nil }, nil
 		}, nil
+	}
+	if p.cloud {
+		binary, err := berth.BuildCloud(ctx, scratch)
+		if err != nil {
+			return nil, err
+		}
+		return func(m mode) (string, func() error, error) { return deploy(ctx, binary, m) }, nil
 	}
 	binary, err := berth.Build(ctx, scratch)
 	if err != nil {
 		return nil, err
 	}
 	return func(m mode) (string, func() error, error) { return serve(ctx, binary, scratch, m) }, nil
+}
+
+// deploy starts a fresh local cloud with the settings that the mode needs.
+func deploy(ctx context.Context, binary string, m mode) (string, func() error, error) {
+	cloud, err := berth.StartCloud(ctx, binary, "--parameter", "Settings="+m.settings)
+	if err != nil {
+		return "", nil, err
+	}
+	return cloud.Addr, cloud.Stop, nil
 }
 
 // serve starts a fresh berth with the settings that the mode needs.
