@@ -15,12 +15,12 @@ func (h *handler) getBlob(w http.ResponseWriter, r *http.Request, t Target) erro
 	if err != nil {
 		return err
 	}
-	f, err := h.reg.OpenBlob(r.Context(), b)
-	if err != nil {
-		return err
+	if h.door.Inline > 0 && b.Size > h.door.Inline {
+		if sent, err := h.redirect(w, r, b); sent || err != nil {
+			return err
+		}
 	}
-	defer f.Close()
-	return serveBlob(w, r, b, f)
+	return h.sendBlob(w, r, b)
 }
 
 // headBlob is end-2 with HEAD.
@@ -29,16 +29,34 @@ func (h *handler) headBlob(w http.ResponseWriter, r *http.Request, t Target) err
 	if err != nil {
 		return err
 	}
-	return serveBlob(w, r, b, &unread{size: b.Size})
+	if !h.door.Headless {
+		return serveBlob(w, r, b, &unread{size: b.Size})
+	}
+	if sent, err := h.redirect(w, r, b); sent || err != nil {
+		return err
+	}
+	return h.sendBlob(w, asGet(r), b)
+}
+
+func (h *handler) sendBlob(w http.ResponseWriter, r *http.Request, b registry.Blob) error {
+	f, err := h.reg.OpenBlob(r.Context(), b)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return serveBlob(w, r, b, f)
 }
 
 func serveBlob(w http.ResponseWriter, r *http.Request, b registry.Blob, content io.ReadSeeker) error {
 	header := w.Header()
 	header["Content-Type"] = []string{"application/octet-stream"}
 	header["Docker-Content-Digest"] = []string{string(b.Digest)}
-	header["Etag"] = []string{`"` + string(b.Digest) + `"`}
+	header["Etag"] = []string{blobTag(b)}
 	return serveContent(w, r, b.Size, content)
 }
+
+// blobTag is the entity tag of a blob.
+func blobTag(b registry.Blob) string { return `"` + string(b.Digest) + `"` }
 
 // unread stands for content of which only the size is asked for.
 type unread struct{ size, pos int64 }

@@ -89,7 +89,7 @@ func (h *handler) fail(w *recorder, r *http.Request, id string, err error) {
 	header.Set("Content-Type", "application/json")
 	header.Set("Content-Length", strconv.Itoa(len(raw)))
 	w.WriteHeader(status)
-	if r.Method != http.MethodHead {
+	if r.Method != http.MethodHead || h.door.Headless {
 		_, _ = w.Write(raw)
 	}
 }

@@ -1,6 +1,7 @@
 package distribution
 
 import (
+	"cmp"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -17,6 +18,8 @@ type Options struct {
 	Observe func(*http.Request, Exchange)
 	// Log gets the causes of internal errors, which clients are not told.
 	Log *slog.Logger
+	// Door is what stands between the handler and its clients.
+	Door Door
 }
 
 // An Exchange is what can be told of a request and its answer. It holds nothing
@@ -39,11 +42,13 @@ func New(reg *registry.Registry, o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &handler{reg: reg, observe: o.Observe, log: o.Log}
+	o.Door.Valid = cmp.Or(o.Door.Valid, time.Minute)
+	return &handler{reg: reg, door: o.Door, observe: o.Observe, log: o.Log}
 }
 
 type handler struct {
 	reg     *registry.Registry
+	door    Door
 	observe func(*http.Request, Exchange)
 	log     *slog.Logger
 }
@@ -105,6 +110,9 @@ func (h *handler) dispatch(w http.ResponseWriter, r *http.Request, t Target) err
 	if !ok {
 		w.Header().Set("Allow", allowed(methods))
 		return oci.ErrMethod.With(nil, "%.20s is not supported here", r.Method)
+	}
+	if h.door.Headless && r.Method == http.MethodHead && t.Route != RouteBlob {
+		r, do = asGet(r), methods[http.MethodGet]
 	}
 	return do(h, w, r, t)
 }

@@ -45,6 +45,12 @@ func serveObserved(t testing.TB, o registry.Options, d distribution.Options) *se
 
 func newRegistry(t testing.TB, o registry.Options) *registry.Registry {
 	t.Helper()
+	items, objects := newStores(t)
+	return registry.New(items, objects, o)
+}
+
+func newStores(t testing.TB) (*tablestore.Store, *blobstore.Store) {
+	t.Helper()
 	dir := t.TempDir()
 	items, err := tablestore.Open(filepath.Join(dir, "table"), nil)
 	if err != nil {
@@ -55,7 +61,7 @@ func newRegistry(t testing.TB, o registry.Options) *registry.Registry {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return registry.New(items, objects, o)
+	return items, objects
 }
 
 // ruled serves with the same rules for every repository.

@@ -35,6 +35,7 @@ func (h *handler) beginUpload(w http.ResponseWriter, r *http.Request, t Target, 
 		return err
 	}
 	writeUpload(w, t, u)
+	h.door.writeChunkLimit(w.Header())
 	w.WriteHeader(http.StatusAccepted)
 	return nil
 }
