@@ -47,7 +47,7 @@ var layers = map[string]layer{
 	"shared/telemetry":    {may: []string{"shared/oci", "shared/distribution"}},
 
 	"cmd/...":     {may: []string{"shared/...", "cmd/..."}, aws: true},
-	"scripts/...": {may: []string{"shared/...", "scripts/..."}},
+	"scripts/...": {may: []string{"shared/...", "scripts/..."}, aws: true},
 }
 
 // Names that say nothing about what is inside. Whoever wants one of them has

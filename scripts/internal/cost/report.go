@@ -1,0 +1,53 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+)
+
+// print writes the table.
+func (n counts) print(w io.Writer, p prices) error {
+	fmt.Fprintf(w, "US dollars in %s, prices of %s, free tiers and traffic to the internet left out.\n", p.Region, p.Date)
+	fmt.Fprintf(w, "An image is %d layers of %d MiB, a config and a manifest; clients send %.1f MB at a time.\n\n",
+		layers, layerSize>>20, float64(door.Request)/1e6)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "one of them:\trequests\tread units\twrite units\tS3 reads\tS3 writes\tBerth\tECR\t")
+	row := func(what string, n float64, b bill) {
+		fmt.Fprintf(t, "%s\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.2f\t%.2f\t\n",
+			what, b.gateway, b.readUnits, b.writeUnits, b.s3Reads, b.s3Writes, p.of(b.times(n)), 0.0)
+	}
+	row("1,000,000 manifest GETs by tag", 1e6, n.byTag)
+	row("1,000,000 manifest GETs by digest", 1e6, n.byDigest)
+	row("1,000,000 GETs of a config", 1e6, n.smallBlob)
+	row("1,000,000 GETs of a layer", 1e6, n.blob)
+	row("1,000,000 HEADs of a layer", 1e6, n.head)
+	row("1,000 pushes of an image", 1e3, n.push)
+	row("1,000 attached signatures", 1e3, n.attach)
+	fmt.Fprintf(t, "100 GB of layers for a month\t\t\t\t\t\t%.2f\t%.2f\t\n", 100*p.S3GBMonth, 100*p.ECRGBMonth)
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	return n.compare(w, p)
+}
+
+// compare says from where on which of the two is cheaper.
+func (n counts) compare(w io.Writer, p prices) error {
+	pull := n.pull()
+	saved := p.ECRGBMonth - p.S3GBMonth
+	_, err := fmt.Fprintf(w, `
+A pull of the whole image is %.0f requests and costs $%.2f a million. Each GB stored saves $%.3f a
+month against ECR, which is what %.0f such pulls cost: a team that pulls more than that for each GB it
+stores pays less at ECR, whose requests are free.
+`, pull.invocations, p.of(pull.times(1e6)), saved, saved/p.of(pull))
+	return err
+}
+
+// pull is what a client does that has nothing yet.
+func (n counts) pull() bill {
+	var all bill
+	for _, b := range []bill{n.byTag, n.smallBlob, n.blob.times(layers)} {
+		all = all.plus(b)
+	}
+	return all
+}
