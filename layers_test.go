@@ -43,8 +43,13 @@ var layers = map[string]layer{
 	"shared/blobs/s3":        {may: []string{"shared/blobs"}, aws: true},
 
 	"shared/distribution": {may: []string{"shared/oci", "shared/registry"}},
+	"shared/gateway":      {aws: true}, // for the events of Lambda; it has never heard of a registry
 	"shared/settings":     {may: []string{"shared/oci", "shared/registry"}, never: []string{"net/http"}},
-	"shared/telemetry":    {may: []string{"shared/oci", "shared/distribution"}},
+	"shared/requestlog":   {may: []string{"shared/oci", "shared/distribution"}},
+	"shared/telemetry":    {may: []string{"shared/oci", "shared/distribution", "shared/requestlog"}},
+
+	"shared/wire":   {may: []string{"shared/..."}, aws: true},
+	"functions/...": {may: []string{"shared/wire", "shared/gateway"}, aws: true},
 
 	"cmd/...":     {may: []string{"shared/...", "cmd/..."}, aws: true},
 	"scripts/...": {may: []string{"shared/...", "scripts/..."}, aws: true},
