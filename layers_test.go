@@ -51,6 +51,11 @@ var layers = map[string]layer{
 	"shared/wire":   {may: []string{"shared/..."}, aws: true},
 	"functions/...": {may: []string{"shared/wire", "shared/gateway"}, aws: true},
 
+	"infra/localcloud/template": {never: []string{"net/http"}},
+	"infra/localcloud":          {may: []string{"infra/localcloud/..."}, aws: true},
+
+	"infra/localcloud/lambda": {},
+
 	"cmd/...":     {may: []string{"shared/...", "cmd/..."}, aws: true},
 	"scripts/...": {may: []string{"shared/...", "scripts/..."}, aws: true},
 }

@@ -1,0 +1,22 @@
+// Delete is the function of all that removes: DELETE.
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/berthregistry/berth/shared/gateway"
+	"github.com/berthregistry/berth/shared/wire"
+)
+
+func main() {
+	config, err := wire.Read(os.LookupEnv)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "delete:", err)
+		os.Exit(1)
+	}
+	lambda.Start(gateway.New(wire.Handler(config, os.Stderr, http.MethodDelete)))
+}

@@ -1,0 +1,23 @@
+// Pull is the function of all that only reads: GET, HEAD, and what no route of
+// the gateway is for.
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/berthregistry/berth/shared/gateway"
+	"github.com/berthregistry/berth/shared/wire"
+)
+
+func main() {
+	config, err := wire.Read(os.LookupEnv)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "pull:", err)
+		os.Exit(1)
+	}
+	lambda.Start(gateway.New(wire.Handler(config, os.Stderr, http.MethodGet, http.MethodHead)))
+}

@@ -1,0 +1,22 @@
+// Push is the function of uploads and manifests: POST, PATCH and PUT.
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/berthregistry/berth/shared/gateway"
+	"github.com/berthregistry/berth/shared/wire"
+)
+
+func main() {
+	config, err := wire.Read(os.LookupEnv)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "push:", err)
+		os.Exit(1)
+	}
+	lambda.Start(gateway.New(wire.Handler(config, os.Stderr, http.MethodPost, http.MethodPatch, http.MethodPut)))
+}

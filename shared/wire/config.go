@@ -1,0 +1,108 @@
+// Package wire assembles a registry on AWS from the environment that a function
+// runs in, and is the only reader of that environment.
+package wire
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/berthregistry/berth/shared/settings"
+)
+
+// A Config is all that a function is told. Each field names its variable; one
+// that is set to nothing counts as not set.
+type Config struct {
+	// Table is BERTH_TABLE, the name of the DynamoDB table that holds all
+	// items. It must be set.
+	Table string
+
+	// Bucket is BERTH_BUCKET, the name of the S3 bucket that holds all bytes.
+	// It must be set.
+	Bucket string
+
+	// Prefix is BERTH_PREFIX, what the keys of all objects in the bucket begin
+	// with: nothing (the default), or folders that end in a slash.
+	Prefix string
+
+	// Settings are BERTH_SETTINGS, the text of a settings file: see package
+	// settings. Without it all is default. A text with an error in it is not
+	// taken, and the function does not start.
+	Settings *settings.Settings
+
+	// LogLevel is BERTH_LOG_LEVEL: debug, info (the default), warn or error.
+	// Less is not logged. Requests are info, those that failed are errors.
+	LogLevel slog.Level
+
+	// CountsHead is BERTH_HEAD_LENGTH. With counted (the default) the gateway
+	// drops the Content-Length of an answer to HEAD and counts the body: so
+	// that of a manifest is sent with its body, and that of a blob is a
+	// redirect to the bucket. With kept it passes the header on, and HEAD is
+	// answered as everywhere. berth doctor says which of the two is true.
+	CountsHead bool
+
+	// InlineLimit is BERTH_INLINE_LIMIT in bytes: a larger blob is answered
+	// with a redirect to the bucket. The default is 4194304, 4 MiB. At most
+	// 4718592, which is what an answer of a function holds.
+	InlineLimit int64
+
+	// RequestLimit is BERTH_REQUEST_LIMIT in bytes: clients that begin an
+	// upload are told that no larger request gets through. The default is
+	// 4500000. At most 4718592, which is what a function's event holds.
+	RequestLimit int64
+
+	// Region is AWS_REGION, where table and bucket are. Lambda sets it.
+	Region string
+
+	// Credentials are AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
+	// AWS_SESSION_TOKEN. Lambda sets them to those of the function's role; they
+	// outlive its environment. Without a token they are those of a user.
+	Credentials aws.Credentials
+
+	// DynamoDB is AWS_ENDPOINT_URL_DYNAMODB, the URL of another DynamoDB than
+	// the region's.
+	DynamoDB string
+
+	// S3 is AWS_ENDPOINT_URL_S3, the URL of another S3 than the region's. The
+	// bucket is then part of the path and not of the host.
+	S3 string
+}
+
+const (
+	defaultInlineLimit  = 4 << 20
+	defaultRequestLimit = 4_500_000
+	// lambdaLimit is what of the 6 MiB of an event or an answer is left when
+	// its body is written in base64.
+	lambdaLimit = 6 << 20 / 4 * 3
+)
+
+// Read reads the environment by lookup, which os.LookupEnv is. Its error names
+// every variable that is missing or makes no sense, one a line, and tells no
+// secret.
+func Read(lookup func(string) (string, bool)) (Config, error) {
+	e := environment{lookup: lookup}
+	c := Config{
+		Table:        e.required("BERTH_TABLE"),
+		Bucket:       e.required("BERTH_BUCKET"),
+		Prefix:       e.folder("BERTH_PREFIX"),
+		Settings:     e.settings("BERTH_SETTINGS"),
+		LogLevel:     e.level("BERTH_LOG_LEVEL"),
+		CountsHead:   e.choice("BERTH_HEAD_LENGTH", "counted", "kept") == "counted",
+		InlineLimit:  e.bytes("BERTH_INLINE_LIMIT", defaultInlineLimit),
+		RequestLimit: e.bytes("BERTH_REQUEST_LIMIT", defaultRequestLimit),
+		Region:       e.required("AWS_REGION"),
+		Credentials: aws.Credentials{
+			AccessKeyID:     e.required("AWS_ACCESS_KEY_ID"),
+			SecretAccessKey: e.required("AWS_SECRET_ACCESS_KEY"),
+			SessionToken:    e.get("AWS_SESSION_TOKEN"),
+			Source:          "environment",
+		},
+		DynamoDB: e.url("AWS_ENDPOINT_URL_DYNAMODB"),
+		S3:       e.url("AWS_ENDPOINT_URL_S3"),
+	}
+	if err := e.err(); err != nil {
+		return Config{}, fmt.Errorf("read the environment: %w", err)
+	}
+	return c, nil
+}

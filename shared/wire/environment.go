@@ -1,0 +1,107 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/berthregistry/berth/shared/settings"
+)
+
+// An environment reads variables and gathers what is wrong with them, so that
+// whoever sets them hears of all at once. What a method returns beside a
+// mistake is not to be used.
+type environment struct {
+	lookup   func(string) (string, bool)
+	mistakes []error
+}
+
+func (e *environment) err() error { return errors.Join(e.mistakes...) }
+
+// wrong notes a mistake. The text has no value in it that may be a secret.
+func (e *environment) wrong(name, format string, args ...any) {
+	e.mistakes = append(e.mistakes, fmt.Errorf(name+" "+format, args...))
+}
+
+// get returns "" for what is not set: a template cannot leave a variable out.
+func (e *environment) get(name string) string {
+	value, _ := e.lookup(name)
+	return value
+}
+
+func (e *environment) required(name string) string {
+	value := e.get(name)
+	if value == "" {
+		e.wrong(name, "is not set")
+	}
+	return value
+}
+
+func (e *environment) folder(name string) string {
+	value := e.get(name)
+	if value != "" && (!strings.HasSuffix(value, "/") || strings.HasPrefix(value, "/")) {
+		e.wrong(name, "is %q; want a prefix such as registry/, with its slash at the end", value)
+	}
+	return value
+}
+
+// choice returns one of the words, the first if none is set.
+func (e *environment) choice(name string, words ...string) string {
+	value := e.get(name)
+	if value == "" {
+		return words[0]
+	}
+	if !slices.Contains(words, value) {
+		e.wrong(name, "is %q; want %s", value, strings.Join(words, " or "))
+	}
+	return value
+}
+
+func (e *environment) level(name string) slog.Level {
+	var level slog.Level
+	if value := e.get(name); value != "" && level.UnmarshalText([]byte(value)) != nil {
+		e.wrong(name, "is %q; want debug, info, warn or error", value)
+	}
+	return level
+}
+
+func (e *environment) bytes(name string, fallback int64) int64 {
+	value := e.get(name)
+	if value == "" {
+		return fallback
+	}
+	n, err := strconv.ParseInt(value, 10, 64)
+	if err != nil || n < 1 || n > lambdaLimit {
+		e.wrong(name, "is %q; want a number of bytes from 1 to %d", value, lambdaLimit)
+	}
+	return n
+}
+
+func (e *environment) url(name string) string {
+	value := e.get(name)
+	if value == "" {
+		return ""
+	}
+	// The text itself is not repeated: a URL may hold a password.
+	if u, err := url.Parse(value); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		e.wrong(name, "is no URL of a server, such as https://dynamodb.eu-central-1.amazonaws.com")
+	}
+	return value
+}
+
+// settings parses a text only if there is one: most functions have none.
+func (e *environment) settings(name string) *settings.Settings {
+	value := e.get(name)
+	if value == "" {
+		return new(settings.Settings)
+	}
+	s, err := settings.Parse(name, []byte(value))
+	if err != nil {
+		e.mistakes = append(e.mistakes, err) // begins with the name, line and column
+	}
+	return s
+}

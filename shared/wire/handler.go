@@ -1,0 +1,88 @@
+package wire
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/berthregistry/berth/shared/blobs/s3"
+	"github.com/berthregistry/berth/shared/distribution"
+	"github.com/berthregistry/berth/shared/registry"
+	"github.com/berthregistry/berth/shared/requestlog"
+	"github.com/berthregistry/berth/shared/table/dynamo"
+)
+
+// partSize is what an upload gathers before it sends a part to S3. Two chunks
+// of the size that passes the gateway make one part, without a rest to put
+// aside and fetch again; an upload has at most two parts in memory, of a
+// function that has hundreds of MiB.
+const partSize = 10 << 20
+
+// Handler returns a registry on AWS that answers to some methods, and logs to
+// log. It makes no call: what is wrong with table or bucket shows at the first
+// request. It keeps nothing between requests but connections.
+func Handler(c Config, log io.Writer, methods ...string) http.Handler {
+	lines := newLog(log, c.LogLevel)
+	reg := registry.New(
+		dynamo.New(newDynamoDB(c), nil, c.Table, lines),
+		s3.New(newS3(c), c.Bucket, c.Prefix, s3.WithPartSize(partSize)),
+		registry.Options{Rules: c.Settings.Rules, Limits: c.Settings.Limits.ForRegistry()},
+	)
+	return inTime(only(methods, distribution.New(reg, distribution.Options{
+		Observe: observer(requestlog.New(lines)),
+		Log:     lines,
+		Door:    distribution.Door{Inline: c.InlineLimit, Headless: c.CountsHead, Request: c.RequestLimit},
+	})))
+}
+
+// observer writes the line of each request. The first one of an environment
+// waited for its start, and says how long that took.
+func observer(log *requestlog.Log) func(*http.Request, distribution.Exchange) {
+	var warm atomic.Bool
+	start := age()
+	return func(r *http.Request, x distribution.Exchange) {
+		if warm.Swap(true) {
+			log.Write(r.Context(), x)
+			return
+		}
+		log.Write(r.Context(), x, slog.Bool("cold", true), slog.Duration("init", start))
+	}
+}
+
+// margin is how long before its time-out a request is given up, so that there
+// is an answer: whoever is still at work at the time-out is killed, and the
+// next request pays for a new environment.
+const margin = 500 * time.Millisecond
+
+// inTime ends a request a moment before Lambda ends the function.
+func inTime(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if end, ok := r.Context().Deadline(); ok {
+			ctx, cancel := context.WithDeadline(r.Context(), end.Add(-margin))
+			defer cancel()
+			r = r.WithContext(ctx)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// only refuses what the routes of the template send to another function, and
+// what this one's policy would let fail half-way.
+func only(methods []string, next http.Handler) http.Handler {
+	allowed := strings.Join(methods, ", ")
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if slices.Contains(methods, r.Method) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Allow", allowed)
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusMethodNotAllowed)
+		_, _ = io.WriteString(w, `{"errors":[{"code":"UNSUPPORTED","message":"this method is not supported here"}]}`)
+	})
+}

@@ -1,0 +1,60 @@
+package wire
+
+import (
+	"crypto/tls"
+	"net"
+	"net/http"
+	"time"
+)
+
+// While an environment is frozen its connections die: the service closes those
+// that are idle, and what lies between forgets them. What is thawed does not
+// know. So that this costs a request no more than a moment,
+//
+//   - what was idle for longer than idle is not used again; net/http looks at
+//     the wall clock for that, which does not stop in the ice;
+//   - who finds one connection dead forgets the other idle ones, which are as
+//     old, so that the retry dials (see transport.Do);
+//   - bytes that nobody acknowledges for silence end the connection, where the
+//     kernel would go on for a quarter of an hour (see endWhenSilent).
+const (
+	dial      = 2 * time.Second // also for the TLS handshake
+	idle      = 20 * time.Second
+	silence   = 4 * time.Second
+	idleConns = 32 // per host; the widest request reads that many items at once
+)
+
+// How long a service may think before the first byte of its answer. DynamoDB
+// answers in milliseconds; S3 may copy or put together a large object, and then
+// begins its answer in time and ends it late.
+const (
+	tableAnswer  = 4 * time.Second
+	bucketAnswer = 8 * time.Second
+)
+
+// A transport is what a client of the SDK sends its requests by. It follows no
+// redirect: a signature holds for one address.
+type transport struct{ http.Transport }
+
+func newTransport(answer time.Duration) *transport {
+	dialer := &net.Dialer{Timeout: dial, Control: endWhenSilent}
+	return &transport{http.Transport{
+		DialContext:           dialer.DialContext,
+		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(0)},
+		TLSHandshakeTimeout:   dial,
+		ResponseHeaderTimeout: answer,
+		ExpectContinueTimeout: time.Second,
+		IdleConnTimeout:       idle,
+		MaxIdleConns:          0, // MaxIdleConnsPerHost is enough, there is one host
+		MaxIdleConnsPerHost:   idleConns,
+	}}
+}
+
+// Do sends a request. After a failure no other idle connection is trusted.
+func (t *transport) Do(r *http.Request) (*http.Response, error) {
+	resp, err := t.RoundTrip(r)
+	if err != nil {
+		t.CloseIdleConnections()
+	}
+	return resp, err
+}
