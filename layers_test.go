@@ -52,7 +52,6 @@ var layers = map[string]layer{
 	"functions/...": {may: []string{"shared/wire", "shared/gateway"}, aws: true},
 
 	"infra/localcloud/template": {never: []string{"net/http"}},
-	"infra/localcloud":          {may: []string{"infra/localcloud/..."}, aws: true},
 
 	"infra/localcloud/lambda": {},
 
