@@ -53,7 +53,8 @@ var layers = map[string]layer{
 
 	"infra/localcloud/template": {never: []string{"net/http"}},
 
-	"infra/localcloud/lambda": {},
+	"infra/localcloud/lambda":  {},
+	"infra/localcloud/httpapi": {},
 
 	"cmd/...":     {may: []string{"shared/...", "cmd/..."}, aws: true},
 	"scripts/...": {may: []string{"shared/...", "scripts/..."}, aws: true},
