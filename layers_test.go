@@ -44,6 +44,7 @@ var layers = map[string]layer{
 
 	"shared/distribution": {may: []string{"shared/oci", "shared/registry"}},
 	"shared/gateway":      {aws: true}, // for the events of Lambda; it has never heard of a registry
+	"shared/probe":        {},          // stands in front of a registry and knows nothing of it
 	"shared/settings":     {may: []string{"shared/oci", "shared/registry"}, never: []string{"net/http"}},
 	"shared/requestlog":   {may: []string{"shared/oci", "shared/distribution"}},
 	"shared/telemetry":    {may: []string{"shared/oci", "shared/distribution", "shared/requestlog"}},

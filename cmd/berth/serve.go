@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/berthregistry/berth/shared/distribution"
+	"github.com/berthregistry/berth/shared/probe"
 	"github.com/berthregistry/berth/shared/registry"
 	"github.com/berthregistry/berth/shared/settings"
 	"github.com/berthregistry/berth/shared/telemetry"
@@ -125,7 +126,7 @@ func (c *serve) server(d *data, o registry.Options, log *slog.Logger) (*server, 
 	recorder := telemetry.New(log, metrics)
 	api := distribution.New(registry.New(d.table, d.blobs, o), distribution.Options{Observe: recorder.Observe, Log: log})
 	s := &server{handler: site{
-		registry: recorder.CountInFlight(paced(api, patience)),
+		registry: recorder.CountInFlight(paced(probe.New(api), patience)),
 		pages:    pages(d.table, metrics),
 	}}
 	if c.TLSCert == "" {
