@@ -14,12 +14,18 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
+// parentVariable makes this binary a program that has children and is killed.
+const parentVariable = "BERTH_TEST_PARENT"
+
 // The tests are the function as well: started with the address of a runtime
 // API, this binary is a bootstrap made with Amazon's own runtime.
 func TestMain(m *testing.M) {
 	if os.Getenv("AWS_LAMBDA_RUNTIME_API") != "" {
 		bootstrap()
 		return
+	}
+	if os.Getenv(parentVariable) != "" {
+		parent()
 	}
 	os.Exit(m.Run())
 }

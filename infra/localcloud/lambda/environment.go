@@ -49,6 +49,7 @@ func (e *environment) live(inv *invocation) {
 	defer server.Close()
 	defer close(e.dead)
 	if e.proc, err = e.f.spawn(e.name, address); err != nil {
+		e.f.forget(e)
 		inv.succeed(Result{Failed: true, Cold: true, Payload: failure("Runtime.InvalidEntrypoint", err.Error())})
 		return
 	}

@@ -72,7 +72,7 @@ type Function struct {
 	all     map[*environment]struct{} // idle ones too
 	numbers int                       // environments so far
 	stats   Stats
-	longest time.Duration // of the invocations so far
+	usual   time.Duration // an invocation takes, of late
 }
 
 // New returns the function that c describes. It starts no process: the first

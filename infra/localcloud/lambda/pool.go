@@ -46,13 +46,13 @@ func (f *Function) place(inv *invocation) error {
 	return nil
 }
 
-// begin counts inv and decides on its fault. The environment is ended somewhere
-// in the time that an invocation was seen to take: before the function did
-// anything, in the middle, or when it has done all and nobody hears of it.
+// begin counts inv and decides on its fault: the environment is ended somewhere
+// in the time that an invocation takes as a rule. That is before the function
+// did anything, in the middle, or when it has done all and nobody hears of it.
 func (f *Function) begin(inv *invocation) {
 	f.stats.Invocations++
 	if f.Kill != nil && f.Kill() {
-		inv.kill = 1 + rand.N(f.longest+time.Millisecond)
+		inv.kill = 1 + rand.N(f.usual+f.usual/2+time.Millisecond)
 	}
 }
 
