@@ -1,0 +1,110 @@
+package gateway_test
+
+import (
+	"bytes"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/berthregistry/berth/shared/distribution"
+	"github.com/berthregistry/berth/shared/gateway"
+)
+
+const maxResponse = 6 << 20
+
+// written is the answer to a GET that writes a body in pieces of 32 KiB.
+func written(t testing.TB, body []byte) answer {
+	t.Helper()
+	return invoke(t, answering(func(w http.ResponseWriter) {
+		_, _ = io.Copy(struct{ io.Writer }{w}, struct{ io.Reader }{bytes.NewReader(body)})
+	}), event("GET", "/", ""))
+}
+
+func randomBytes(n int) []byte {
+	out := make([]byte, n)
+	source := rand.NewChaCha8([32]byte{})
+	_, _ = source.Read(out)
+	return out
+}
+
+// What the registry sends inline, 4 MiB, fits whatever it consists of.
+func TestFourMiBFit(t *testing.T) {
+	for name, body := range map[string][]byte{
+		"noise":  randomBytes(4 << 20),
+		"text":   bytes.Repeat([]byte("text"), 1<<20),
+		"quotes": bytes.Repeat([]byte(`"`), 4<<20),
+		"zeroes": make([]byte, 4<<20),
+	} {
+		if a := written(t, body); a.StatusCode != 200 || !bytes.Equal(a.body, body) {
+			t.Errorf("%s: %d, %d bytes", name, a.StatusCode, len(a.body))
+		}
+	}
+}
+
+// The limit is exact: the last byte that Lambda takes is used, and one more is
+// an answer that says so, where Lambda would say nothing of use to a client.
+func TestLargestAnswer(t *testing.T) {
+	for name, unit := range map[string]string{"text": "x", "text that grows": "x\"yzuvw", "base64": "\xff\xfe\xfd"} {
+		most, over := 0, maxResponse/len(unit)+1
+		for over-most > 1 {
+			n := (most + over) / 2
+			if a := written(t, []byte(strings.Repeat(unit, n))); a.StatusCode == 200 {
+				most = n
+			} else {
+				failed(t, a, "larger than can be returned")
+				over = n
+			}
+		}
+		n := len(lambda(written(t, []byte(strings.Repeat(unit, most))).Response))
+		if n > maxResponse || n < maxResponse-16 {
+			t.Errorf("%s: the largest answer has %d bytes of JSON, the limit is %d", name, n, maxResponse)
+		}
+	}
+}
+
+// A handler that copies something endless into the answer is stopped.
+func TestEndlessAnswer(t *testing.T) {
+	var copied int64
+	a := invoke(t, answering(func(w http.ResponseWriter) {
+		w.Header().Set("Content-Length", "1000000000000")
+		var err error
+		if copied, err = io.Copy(w, endless{}); err == nil {
+			t.Error("the copy has an end")
+		}
+	}), event("GET", "/", ""))
+	failed(t, a, "larger than can be returned")
+	if copied > maxResponse {
+		t.Errorf("%d bytes were taken", copied)
+	}
+}
+
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
+
+// The largest manifest goes in and comes out again.
+func TestLargeManifest(t *testing.T) {
+	f := function(gateway.New(newRegistry(t, distribution.Door{Headless: true})))
+	config := sample(t, "blob-post-text")
+	if a := invoke(t, f, config); a.StatusCode != 201 {
+		t.Fatalf("push config: %d %s", a.StatusCode, a.body)
+	}
+	head := `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":` +
+		`"application/vnd.oci.image.config.v1+json","digest":"` + string(digest.FromString(config.Body)) +
+		`","size":238},"layers":[],"annotations":{"of.no.use":"`
+	manifest := head + strings.Repeat("x", 4<<20-len(head)-3) + `"}}`
+	put := with(event("PUT", "/v2/team/app/manifests/large", ""), "content-type", "application/vnd.oci.image.manifest.v1+json")
+	if a := invoke(t, f, carrying(put, []byte(manifest))); a.StatusCode != 201 {
+		t.Fatalf("push: %d %s", a.StatusCode, a.body)
+	}
+	for _, method := range []string{"GET", "HEAD"} {
+		a := invoke(t, f, event(method, "/v2/team/app/manifests/large", ""))
+		if a.StatusCode != 200 || string(a.body) != manifest {
+			t.Errorf("%s: %d, %d bytes, want %d", method, a.StatusCode, len(a.body), len(manifest))
+		}
+	}
+}
