@@ -56,6 +56,7 @@ var layers = map[string]layer{
 
 	"infra/localcloud/lambda":  {},
 	"infra/localcloud/httpapi": {},
+	"infra/localcloud/iam":     {aws: true}, // it signs as AWS does, and verifies
 
 	"cmd/...":     {may: []string{"shared/...", "cmd/..."}, aws: true},
 	"scripts/...": {may: []string{"shared/...", "scripts/..."}, aws: true},

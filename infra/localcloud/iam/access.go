@@ -1,0 +1,36 @@
+package iam
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+)
+
+// An access is one action on one resource, in the words of policies. A request
+// needs all of its accesses.
+type access struct {
+	action   string // such as s3:GetObject
+	resource string // its ARN
+}
+
+// unknown is the refusal of what no rule of ours speaks of.
+func unknown(format string, args ...any) error {
+	return refusal{notImplemented, "localcloud does not know what permission this needs: " + fmt.Sprintf(format, args...)}
+}
+
+// buffer reads the body of a request and puts it back to be read again.
+func buffer(r *http.Request, limit int64) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, limit))
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, refusal{requestTooLarge, fmt.Sprintf("The request has more than %d bytes.", tooLarge.Limit)}
+	}
+	if err != nil {
+		return nil, refusal{incompleteBody, "The body ended early: " + err.Error()}
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	r.ContentLength = int64(len(body))
+	r.TransferEncoding = nil
+	return body, nil
+}

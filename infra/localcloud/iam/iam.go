@@ -1,0 +1,101 @@
+// Package iam is the guard that AWS puts before DynamoDB and S3: a proxy that
+// lets a request pass if it is signed by a principal whose policy allows what
+// the request does.
+//
+// A permission that a template forgets so fails on this machine, with the
+// words in which AWS would refuse it, and not at whoever deploys it.
+//
+// What it does not know it refuses: operations, parameters and headers that
+// would need a permission nobody has thought of are answered with 501, and a
+// policy with a condition, a variable or an incomplete ARN is not read. Bucket
+// policies and other policies of resources are not evaluated, nor is anything
+// beyond one account: what a principal's own policy allows, it may do.
+//
+// It trusts the server behind to tell operations apart as it does itself, and
+// to verify the payload hash that is handed on. Whoever reaches that server
+// past the proxy is not guarded.
+package iam
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// A Service is what a proxy stands before.
+type Service string
+
+// The services, by their names in signatures.
+const (
+	DynamoDB Service = "dynamodb" // its streams as well, which sign by the same name
+	S3       Service = "s3"
+)
+
+// A Principal is one session of a role: what AWS makes of a function.
+type Principal struct {
+	Name   string // of the session, which for a function is that of the function
+	Role   string // name of the role it has assumed
+	Secret string // key of its signatures. An access key ID has one, for ever
+	Token  string // session token that it must show; empty: it must show none
+	Policy Policy // all policies of the role together
+}
+
+// Config is what a proxy needs to know. All fields without a word to the
+// contrary are required.
+type Config struct {
+	Service Service
+	Target  *url.URL        // the server behind: scheme and host
+	Root    aws.Credentials // for Target, where they may do anything
+	Region  string          // that principals sign for
+	Account string          // twelve digits; a part of ARNs
+	Log     *slog.Logger    // what goes wrong with Target
+
+	// TargetRegion is the one that Target expects in signatures: Region if
+	// empty.
+	TargetRegion string
+
+	// Domain is the host name, without port, below which a host name holds a
+	// bucket: BUCKET.Domain. If empty, requests to S3 are path-style.
+	Domain string
+
+	// Principals finds a principal by its access key ID. It is called for
+	// every request, by many goroutines at once.
+	Principals func(accessKeyID string) (Principal, bool)
+
+	// Used, if set, is told every decision: the principal's name, the action,
+	// the resource, and whether it was allowed. A request is as many decisions
+	// as it needs permissions. It is called by many goroutines at once.
+	Used func(principal, action, resource string, allowed bool)
+
+	// Fail, if set, is asked for each request that would be let through, by
+	// many goroutines at once. If true, the request is throttled in the way of
+	// the service and does not reach Target.
+	Fail func() bool
+
+	// Clock tells the time by which signatures expire: time.Now if nil.
+	Clock func() time.Time
+}
+
+// check reports what is missing.
+func (c *Config) check() error {
+	switch {
+	case c.Service != DynamoDB && c.Service != S3:
+		return fmt.Errorf("service %q is neither %q nor %q", c.Service, DynamoDB, S3)
+	case c.Target == nil || c.Target.Host == "" || c.Target.Path != "" && c.Target.Path != "/":
+		return fmt.Errorf("target %v is not the address of a server", c.Target)
+	case c.Region == "" || c.Account == "":
+		return errors.New("region or account is missing")
+	case c.Principals == nil || c.Log == nil:
+		return errors.New("principals or log is missing")
+	}
+	return nil
+}
+
+// arn is the principal as AWS names it.
+func (p Principal) arn(account string) string {
+	return "arn:aws:sts::" + account + ":assumed-role/" + p.Role + "/" + p.Name
+}

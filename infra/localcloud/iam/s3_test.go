@@ -1,0 +1,122 @@
+package iam_test
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"net/http"
+	"os"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/berthregistry/berth/infra/localcloud/iam"
+	"github.com/berthregistry/berth/shared/blobs"
+	"github.com/berthregistry/berth/shared/blobs/blobstest"
+	"github.com/berthregistry/berth/shared/blobs/s3"
+)
+
+const s3Variable = "BERTH_TEST_S3"
+
+// The S3 service of the tests is one region's, and has one account.
+const s3Region = "us-east-1"
+
+func s3Root() aws.Credentials {
+	return aws.Credentials{
+		AccessKeyID:     cmp.Or(os.Getenv("BERTH_TEST_S3_ACCESS_KEY"), "berth-test"),
+		SecretAccessKey: cmp.Or(os.Getenv("BERTH_TEST_S3_SECRET_KEY"), "berth-test-secret"),
+	}
+}
+
+func testBucket() string { return cmp.Or(os.Getenv("BERTH_TEST_S3_BUCKET"), "berth-test") }
+
+// objectActions and bucketActions are what the driver says it must be allowed
+// on its prefix and on its bucket.
+var (
+	objectActions = []string{"s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"}
+	bucketActions = []string{"s3:ListBucket", "s3:ListBucketMultipartUploads"}
+)
+
+func s3Policy(t testing.TB, prefix string, object, bucket []string) iam.Policy {
+	t.Helper()
+	arn := "arn:aws:s3:::" + testBucket()
+	p, err := iam.NewPolicy(
+		iam.Statement{Effect: "Allow", Actions: object, Resources: []string{arn + "/" + prefix + "*"}},
+		iam.Statement{Effect: "Allow", Actions: bucket, Resources: []string{arn}},
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// The driver passes its contract with the permissions that its comment asks
+// for, and no others.
+func TestBlobContract(t *testing.T) {
+	service(t, s3Variable)
+	blobstest.Run(t, openBlobs)
+}
+
+// URLs that the driver signs are good at the proxy, as they are at S3.
+func TestLocatorContract(t *testing.T) {
+	service(t, s3Variable)
+	blobstest.RunLocator(t, openBlobs)
+}
+
+func openBlobs(t testing.TB) blobs.Store {
+	prefix := newPrefix(t)
+	address := serve(t, s3Config(t, s3Policy(t, prefix, objectActions, bucketActions)))
+	return s3.New(newS3(address, region, session), testBucket(), prefix)
+}
+
+// s3Config is for a proxy before the service of the tests.
+func s3Config(t testing.TB, allowed iam.Policy) iam.Config {
+	c := newConfig(t, iam.S3, service(t, s3Variable), allowed)
+	c.Root, c.TargetRegion = s3Root(), s3Region
+	return c
+}
+
+func newS3(address, region string, who aws.Credentials) *awss3.Client {
+	return awss3.New(awss3.Options{
+		BaseEndpoint: &address, Region: region, Credentials: credentialsOf(who),
+		UsePathStyle: true, HTTPClient: http.DefaultClient, Retryer: impatient(),
+	})
+}
+
+// newPrefix returns a prefix that no test has used, and has it emptied at the
+// end.
+func newPrefix(t testing.TB) string {
+	t.Helper()
+	prefix := "test-" + rand.Text() + "/"
+	t.Cleanup(func() { empty(t, prefix) })
+	return prefix
+}
+
+// empty removes what is below a prefix, past the proxy.
+func empty(t testing.TB, prefix string) {
+	ctx, bucket := contextOf(t), testBucket()
+	client := newS3(service(t, s3Variable), s3Region, s3Root())
+	objects := awss3.NewListObjectsV2Paginator(client, &awss3.ListObjectsV2Input{Bucket: &bucket, Prefix: &prefix})
+	for objects.HasMorePages() {
+		page, err := objects.NextPage(ctx)
+		if err != nil {
+			t.Errorf("clean up: %v", err)
+			return
+		}
+		for _, o := range page.Contents {
+			client.DeleteObject(ctx, &awss3.DeleteObjectInput{Bucket: &bucket, Key: o.Key})
+		}
+	}
+	uploads, err := client.ListMultipartUploads(ctx, &awss3.ListMultipartUploadsInput{Bucket: &bucket, Prefix: &prefix})
+	if err != nil {
+		t.Errorf("clean up: %v", err)
+		return
+	}
+	for _, u := range uploads.Uploads {
+		client.AbortMultipartUpload(ctx, &awss3.AbortMultipartUploadInput{Bucket: &bucket, Key: u.Key, UploadId: u.UploadId})
+	}
+}
+
+// contextOf is one that a cleanup can still use.
+func contextOf(t testing.TB) context.Context { return context.WithoutCancel(t.Context()) }
