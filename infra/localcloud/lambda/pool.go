@@ -85,8 +85,8 @@ func (f *Function) rest(e *environment) {
 	f.idle = append(f.idle, e)
 }
 
-// retire takes e from the idle ones, and reports whether it was there. If not,
-// an event is on its way to it.
+// retire gives up the place of an idle environment, and reports whether it was
+// idle. If not, an event is on its way to it.
 func (f *Function) retire(e *environment) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -95,6 +95,7 @@ func (f *Function) retire(e *environment) bool {
 		return false
 	}
 	f.idle = slices.Delete(f.idle, i, i+1)
+	delete(f.all, e)
 	return true
 }
 
