@@ -52,6 +52,7 @@ var layers = map[string]layer{
 	"shared/wire":   {may: []string{"shared/..."}, aws: true},
 	"functions/...": {may: []string{"shared/wire", "shared/gateway"}, aws: true},
 
+	"infra/localcloud":          {may: []string{"infra/localcloud/..."}, aws: true}, // the only one that sees those below
 	"infra/localcloud/template": {never: []string{"net/http"}},
 
 	"infra/localcloud/lambda":  {},

@@ -15,13 +15,16 @@ func readAPI(s *scope, r *resource, n *node, out *Stack) error {
 		"Name":                      text(new(string)),
 		"Description":               text(new(string)),
 		"DisableExecuteApiEndpoint": known,
-		"AccessLogSettings":         known,
-		"DefaultRouteSettings":      known,
-		"RouteSettings":             known,
-		"Domain":                    known,
-		"FailOnWarnings":            known,
-		"Tags":                      known,
-		"PropagateTags":             known,
+		"AccessLogSettings": inside(map[string]field{
+			"DestinationArn": text(new(string)),
+			"Format":         text(&out.AccessLog),
+		}),
+		"DefaultRouteSettings": known,
+		"RouteSettings":        known,
+		"Domain":               known,
+		"FailOnWarnings":       known,
+		"Tags":                 known,
+		"PropagateTags":        known,
 	})
 }
 

@@ -23,6 +23,7 @@ type Stack struct {
 	Buckets   []Bucket
 	Queues    []Queue
 	Mappings  []Mapping
+	AccessLog string // format of a line of the HTTP API's
 	Outputs   map[string]string
 }
 

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/berthregistry/berth/infra/localcloud/httpapi"
+	"github.com/berthregistry/berth/infra/localcloud/template"
+)
+
+// The account and the region that the cloud plays.
+const (
+	account = "123456789012"
+	region  = "us-east-1"
+)
+
+// config is what a cloud is made of.
+type config struct {
+	root       string // of the project, where scripts/ is
+	template   string
+	parameters map[string]string
+
+	listen, control string // addresses
+	data            string // folder; empty: a temporary one
+	bootstraps      string // folder; empty: they are built
+
+	dynamoDB, s3             string // URLs; empty: they are started
+	s3AccessKey, s3SecretKey string
+
+	deviations httpapi.Deviations
+	faults     *faults
+	log        *slog.Logger
+	output     io.Writer // of functions and gateway; nil: nowhere
+}
+
+// A cloud runs until it is closed.
+type cloud struct {
+	config
+	registryURL string
+	controlURL  string
+	failed      chan error // what ends the cloud before anybody asked for it
+
+	stack      *template.Stack
+	functions  map[string]*function // by name
+	principals principals
+	guards     guards
+	endings    []func() error // what is to be undone, in the order it was done
+}
+
+// start starts a cloud. One that does not come up whole leaves nothing behind.
+func start(ctx context.Context, cfg config) (_ *cloud, err error) {
+	c := &cloud{config: cfg, failed: make(chan error, 8), functions: map[string]*function{}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.close())
+		}
+	}()
+	if err := c.readTemplate(); err != nil {
+		return nil, err
+	}
+	for _, step := range []func(context.Context) error{
+		c.makeFolder,
+		c.startServices,
+		c.makeStores,
+		c.build,
+		c.serveGuards,
+		c.makeFunctions,
+		c.serveRegistry,
+		c.serveControl,
+	} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// later has something undone when the cloud is closed: what was done last is
+// undone first.
+func (c *cloud) later(end func() error) { c.endings = append(c.endings, end) }
+
+// close ends all that was started.
+func (c *cloud) close() error {
+	var failed []error
+	for len(c.endings) > 0 {
+		last := len(c.endings) - 1
+		failed = append(failed, c.endings[last]())
+		c.endings = c.endings[:last]
+	}
+	return errors.Join(failed...)
+}
+
+// fail reports what ends the cloud before anybody asked for it.
+func (c *cloud) fail(err error) {
+	select {
+	case c.failed <- err:
+	default: // the first one is enough
+	}
+}
+
+func (c *cloud) readTemplate() error {
+	// Whoever starts a second cloud on the same services finds other names.
+	parameters := map[string]string{"AWS::StackName": "berth-" + strings.ToLower(rand.Text()[:8])}
+	for name, value := range c.parameters {
+		parameters[name] = value
+	}
+	parameters["AWS::Region"], parameters["AWS::AccountId"] = region, account
+	var err error
+	c.stack, err = template.Load(filepath.Join(c.root, c.template), parameters)
+	return err
+}
+
+// makeFolder makes the folder of all files.
+func (c *cloud) makeFolder(context.Context) error {
+	if c.data != "" {
+		return os.MkdirAll(c.data, 0o700)
+	}
+	var err error
+	if c.data, err = os.MkdirTemp("", "localcloud-"); err != nil {
+		return fmt.Errorf("make a folder for the data: %w", err)
+	}
+	c.later(func() error { return os.RemoveAll(c.data) })
+	return nil
+}
+
+// build makes the functions' binaries, if nobody has.
+func (c *cloud) build(ctx context.Context) error {
+	if c.bootstraps != "" {
+		return nil
+	}
+	c.bootstraps = filepath.Join(c.data, "bootstraps")
+	absolute, err := filepath.Abs(c.bootstraps)
+	if err != nil {
+		return fmt.Errorf("find the folder of bootstraps: %w", err)
+	}
+	out, err := c.command(ctx, "scripts/build", "--native", absolute).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("build the functions: %w\n%s", err, out)
+	}
+	return nil
+}
