@@ -140,9 +140,17 @@ func (c *cloud) build(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("find the folder of bootstraps: %w", err)
 	}
-	out, err := c.command(ctx, "scripts/build", "--native", absolute).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("build the functions: %w\n%s", err, out)
+	s := c.service("build", "scripts/build", "--native", absolute)
+	if err := s.start(c); err != nil {
+		return fmt.Errorf("build the functions: %w", err)
+	}
+	select {
+	case <-s.ended:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if !s.cmd.ProcessState.Success() {
+		return s.failure(errors.New("build the functions: " + s.cmd.ProcessState.String()))
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -108,7 +109,7 @@ func freeAddress() (string, error) {
 	return l.Addr().String(), nil
 }
 
-// A service is a server of another program. What it prints goes to a file: on
+// A service is one of the project's scripts, mostly a server. What it prints goes to a file: on
 // our own output it would be in front of the address of the registry.
 type service struct {
 	cmd   *exec.Cmd
@@ -117,20 +118,10 @@ type service struct {
 }
 
 func (c *cloud) service(name, script string, args ...string) *service {
-	return &service{
-		cmd:   c.command(context.Background(), script, args...),
-		log:   filepath.Join(c.data, name+".log"),
-		ended: make(chan struct{}),
-	}
-}
-
-// command is one of the project's scripts.
-func (c *cloud) command(ctx context.Context, script string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "./"+script, args...)
+	cmd := exec.Command("./"+script, args...)
 	cmd.Dir = c.root
 	cmd.SysProcAttr = attributes()
-	cmd.Cancel = func() error { return kill(cmd, syscall.SIGKILL) }
-	return cmd
+	return &service{cmd: cmd, log: filepath.Join(c.data, name+".log"), ended: make(chan struct{})}
 }
 
 // start starts the service, and has it end with the cloud.
@@ -144,15 +135,25 @@ func (s *service) start(c *cloud) error {
 	if s.cmd.Stdout == nil {
 		s.cmd.Stdout = log
 	}
-	if err := s.cmd.Start(); err != nil {
+	started := make(chan error, 1)
+	go s.run(started)
+	if err := <-started; err != nil {
 		return err
 	}
-	go func() {
-		_ = s.cmd.Wait() // that it has ended is all that matters
-		close(s.ended)
-	}()
 	c.later(s.end)
 	return nil
+}
+
+// run starts the service and waits for its end, on one thread: the kernel ends
+// a child with the thread that made it, and threads of Go come and go.
+func (s *service) run(started chan<- error) {
+	runtime.LockOSThread() // and never unlocked: the thread ends with this function
+	defer close(s.ended)
+	err := s.cmd.Start()
+	started <- err
+	if err == nil {
+		_ = s.cmd.Wait() // that it has ended is all that matters
+	}
 }
 
 // end ends the service, with force if it does not listen.
