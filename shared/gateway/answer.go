@@ -102,8 +102,24 @@ func encode(r *Response, body string) int {
 		r.Body = body
 		return n
 	}
-	r.Body, r.IsBase64Encoded = base64.StdEncoding.EncodeToString([]byte(body)), true
+	r.Body, r.IsBase64Encoded = encode64(body, encoded), true
 	return encoded
+}
+
+// encode64 writes piece by piece, so that a blob of 4 MiB is not copied whole
+// on its way from bytes to text.
+func encode64(body string, size int) string {
+	var out strings.Builder
+	out.Grow(size)
+	var piece [3 << 10]byte // of threes, so that none but the last is padded
+	var text [4 << 10]byte
+	for len(body) > 0 {
+		n := copy(piece[:], body)
+		body = body[n:]
+		base64.StdEncoding.Encode(text[:], piece[:n])
+		out.Write(text[:base64.StdEncoding.EncodedLen(n)])
+	}
+	return out.String()
 }
 
 // frame is the length of a response's JSON without its body, or a little more:

@@ -43,8 +43,8 @@ func served(t testing.TB, d distribution.Door, wrap func(blobs.Store) blobs.Stor
 func push(t testing.TB, f function, content []byte) string {
 	t.Helper()
 	a := invoke(t, f, sample(t, "upload-start"))
-	if a.StatusCode != 202 || a.get("OCI-Chunk-Max-Length") != "4500000" && door.Request > 0 {
-		t.Fatalf("POST = %d %v", a.StatusCode, a.Headers)
+	if a.StatusCode != 202 {
+		t.Fatalf("POST = %d %s", a.StatusCode, a.body)
 	}
 	location := a.get("Location")
 	for rest := content; len(rest) > 0; {
@@ -65,6 +65,9 @@ func push(t testing.TB, f function, content []byte) string {
 // what is large, and the HEAD of what is in the bucket, is a redirect.
 func TestDoor(t *testing.T) {
 	f := served(t, door, func(b blobs.Store) blobs.Store { return located{b} })
+	if a := invoke(t, f, sample(t, "upload-start")); a.get("OCI-Chunk-Max-Length") != "4500000" {
+		t.Errorf("POST = %d %v, want it to say how much fits", a.StatusCode, a.Headers)
+	}
 	for _, c := range []struct {
 		size      int
 		get, head int
