@@ -20,17 +20,19 @@ func unknown(format string, args ...any) error {
 	return refusal{notImplemented, "localcloud does not know what permission this needs: " + fmt.Sprintf(format, args...)}
 }
 
-// buffer reads the body of a request and puts it back to be read again.
-func buffer(r *http.Request, limit int64) ([]byte, error) {
+// buffer reads the body of a request, up to limit bytes, and puts it back to be
+// read again.
+func (r *request) buffer(limit int64) error {
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, limit))
-	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, refusal{requestTooLarge, fmt.Sprintf("The request has more than %d bytes.", tooLarge.Limit)}
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return refusal{reason: requestTooLarge}
 	}
 	if err != nil {
-		return nil, refusal{incompleteBody, "The body ended early: " + err.Error()}
+		return refusal{reason: incompleteBody}
 	}
+	r.body = body
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	r.ContentLength = int64(len(body))
 	r.TransferEncoding = nil
-	return body, nil
+	return nil
 }

@@ -42,7 +42,7 @@ func readClaim(r *http.Request, query url.Values) (claim, error) {
 	case len(header) == 1:
 		return readHeaderClaim(header[0], r.Header)
 	case len(header) == 0:
-		return claim{}, refusal{noSignature, "Missing Authentication Token"}
+		return claim{}, refusal{reason: noSignature}
 	}
 	return claim{}, malformed("there are several")
 }
@@ -146,7 +146,7 @@ func (c claim) current(now time.Time) error {
 	case c.presigned && age > c.expires:
 		return refusal{accessDenied, "Request has expired"}
 	case !c.presigned && age.Abs() > maxSkew:
-		return refusal{tooSkewed, "The difference between the request time and the current time is too large."}
+		return refusal{reason: tooSkewed}
 	}
 	return nil
 }

@@ -147,7 +147,7 @@ func (r dynamoRequest) stream(name string) ([]access, error) {
 	case "GetRecords":
 		stream, ok := r.iterators.stream(text(r.body["ShardIterator"]))
 		if !ok {
-			return nil, refusal{expiredIterator, "Iterator expired. The iterator was given out long ago, or by another proxy."}
+			return nil, refusal{reason: expiredIterator}
 		}
 		return []access{{"dynamodb:GetRecords", stream}}, nil
 	}

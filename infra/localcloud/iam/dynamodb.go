@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -26,15 +27,14 @@ func newDynamoProtocol(c Config) protocol {
 }
 
 // payload is always the hash of the body itself.
-func (dynamoProtocol) payload(r *http.Request, c claim) (string, error) {
+func (dynamoProtocol) payload(r *request, c claim) (string, error) {
 	if c.presigned {
 		return "", unknown("a presigned request")
 	}
-	body, err := buffer(r, dynamoLimit)
-	if err != nil {
+	if err := r.buffer(dynamoLimit); err != nil {
 		return "", err
 	}
-	sum := sha256.Sum256(body)
+	sum := sha256.Sum256(r.body)
 	return hex.EncodeToString(sum[:]), nil
 }
 
@@ -45,11 +45,7 @@ func (p dynamoProtocol) read(r *request) (call, error) {
 	if r.Method != http.MethodPost || r.path != "/" || len(r.query) > 0 || len(targets) != 1 {
 		return nil, unknown("%s %s with targets %q", r.Method, r.URL, targets)
 	}
-	body, err := buffer(r.Request, dynamoLimit)
-	if err != nil {
-		return nil, err
-	}
-	accesses, err := dynamoAccesses(dynamoRequest{prefix: p.prefix, iterators: p.iterators}, targets[0], body)
+	accesses, err := dynamoAccesses(dynamoRequest{prefix: p.prefix, iterators: p.iterators}, targets[0], r.body)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +56,7 @@ func (p dynamoProtocol) read(r *request) (call, error) {
 func (dynamoProtocol) refuse(w http.ResponseWriter, _ *request, why refusal) {
 	answer := dynamoAnswers[why.reason]
 	// Strings are always encoded.
-	body, _ := json.Marshal(map[string]string{"__type": answer.code, "message": why.text})
+	body, _ := json.Marshal(map[string]string{"__type": answer.code, "message": cmp.Or(why.text, answer.text)})
 	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
 	w.Header().Set("X-Amz-Crc32", strconv.FormatUint(uint64(crc32.ChecksumIEEE(body)), 10))
 	w.WriteHeader(answer.status)

@@ -11,8 +11,9 @@ import (
 
 // A protocol is what differs between the services.
 type protocol interface {
-	// payload returns the hash of the body that a signature covers.
-	payload(r *http.Request, c claim) (string, error)
+	// payload returns the hash of the body that a signature covers. It may
+	// read the body and keep it.
+	payload(r *request, c claim) (string, error)
 	// path is that of a request to the server behind, decoded.
 	path(r *http.Request) string
 	// read tells what a request does.
@@ -42,6 +43,7 @@ type request struct {
 	*http.Request
 	path      string
 	query     url.Values // without the signature, where that is in the query
+	body      []byte     // nil if it is streamed
 	payload   string     // hash of the body, or a word for there being none
 	principal Principal
 	call      call
@@ -98,7 +100,7 @@ func (p *proxy) admit(r *request) error {
 		return err
 	}
 	if p.config.Fail != nil && p.config.Fail() {
-		return refusal{throttled, "Please reduce your request rate."}
+		return refusal{reason: throttled}
 	}
 	return nil
 }
@@ -114,7 +116,7 @@ func (p *proxy) authenticate(r *request) error {
 	if err != nil {
 		return err
 	}
-	if r.payload, err = p.protocol.payload(r.Request, c); err != nil {
+	if r.payload, err = p.protocol.payload(r, c); err != nil {
 		return err
 	}
 	if r.principal, err = p.verifier.verify(r.Request, query, c, r.payload); err != nil {
@@ -170,10 +172,13 @@ func (p *proxy) denial(who Principal, a access, d Decision) string {
 
 // refuse answers a request that is not let through.
 func (p *proxy) refuse(w http.ResponseWriter, r *request, err error) {
-	var why refusal
-	if !errors.As(err, &why) {
-		p.config.Log.ErrorContext(r.Context(), "request failed", "service", p.config.Service, "error", err)
-		why = refusal{unavailable, "The server behind does not answer."}
+	why, ok := errors.AsType[refusal](err)
+	if !ok {
+		why.reason = unavailable
+	}
+	if !ok || why.reason == accessDenied || why.reason == notImplemented {
+		p.config.Log.WarnContext(r.Context(), "request refused", "service", p.config.Service,
+			"principal", r.principal.Name, "method", r.Method, "url", r.URL.Path, "error", err)
 	}
 	drain(r.Request)
 	identify(w.Header(), p.protocol.requestIDs())

@@ -1,31 +1,34 @@
 package iam
 
 import (
+	"cmp"
 	"net/http"
 )
 
 // A refusal is an error that the caller is told of.
 type refusal struct {
 	reason reason
-	text   string
+	text   string // empty: what the service always says
 }
 
-func (r refusal) Error() string { return r.text }
+func (r refusal) Error() string {
+	return cmp.Or(r.text, s3Answers[r.reason].text, dynamoAnswers[r.reason].text)
+}
 
 // A reason is why a request is refused. The services differ in what they call
 // it.
 type reason int
 
 const (
-	accessDenied reason = iota // by policy, or as S3 says of much else
+	accessDenied reason = iota // by policy; S3 says so of much else
 	noSignature
 	malformedSignature
 	unknownKey
 	wrongToken
 	wrongSignature
 	tooSkewed
+	noPayload
 	wrongPayload
-	missingHeader
 	incompleteBody
 	requestTooLarge
 	invalidRequest
@@ -39,24 +42,25 @@ const (
 type answer struct {
 	status int
 	code   string
+	text   string
 }
 
 var s3Answers = map[reason]answer{
-	accessDenied:       {http.StatusForbidden, "AccessDenied"},
-	noSignature:        {http.StatusForbidden, "AccessDenied"},
-	malformedSignature: {http.StatusBadRequest, "AuthorizationHeaderMalformed"},
-	unknownKey:         {http.StatusForbidden, "InvalidAccessKeyId"},
-	wrongToken:         {http.StatusBadRequest, "InvalidToken"},
-	wrongSignature:     {http.StatusForbidden, "SignatureDoesNotMatch"},
-	tooSkewed:          {http.StatusForbidden, "RequestTimeTooSkewed"},
-	wrongPayload:       {http.StatusBadRequest, "XAmzContentSHA256Mismatch"},
-	missingHeader:      {http.StatusBadRequest, "InvalidRequest"},
-	incompleteBody:     {http.StatusBadRequest, "IncompleteBody"},
-	requestTooLarge:    {http.StatusBadRequest, "MaxMessageLengthExceeded"},
-	invalidRequest:     {http.StatusBadRequest, "InvalidArgument"},
-	notImplemented:     {http.StatusNotImplemented, "NotImplemented"},
-	throttled:          {http.StatusServiceUnavailable, "SlowDown"},
-	unavailable:        {http.StatusServiceUnavailable, "ServiceUnavailable"},
+	accessDenied:       {http.StatusForbidden, "AccessDenied", "Access Denied"},
+	noSignature:        {http.StatusForbidden, "AccessDenied", "Access Denied"},
+	malformedSignature: {http.StatusBadRequest, "AuthorizationHeaderMalformed", "The authorization header is malformed."},
+	unknownKey:         {http.StatusForbidden, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."},
+	wrongToken:         {http.StatusBadRequest, "InvalidToken", "The provided token is malformed or otherwise invalid."},
+	wrongSignature:     {http.StatusForbidden, "SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided. Check your key and signing method."},
+	tooSkewed:          {http.StatusForbidden, "RequestTimeTooSkewed", "The difference between the request time and the current time is too large."},
+	noPayload:          {http.StatusBadRequest, "InvalidRequest", "Missing required header for this request: x-amz-content-sha256"},
+	wrongPayload:       {http.StatusBadRequest, "XAmzContentSHA256Mismatch", "The provided 'x-amz-content-sha256' header does not match what was computed."},
+	incompleteBody:     {http.StatusBadRequest, "IncompleteBody", "You did not provide the number of bytes specified by the Content-Length HTTP header."},
+	requestTooLarge:    {http.StatusBadRequest, "MaxMessageLengthExceeded", "Your request was too large."},
+	invalidRequest:     {http.StatusBadRequest, "InvalidArgument", "Invalid Argument"},
+	notImplemented:     {http.StatusNotImplemented, "NotImplemented", "A header you provided implies functionality that is not implemented."},
+	throttled:          {http.StatusServiceUnavailable, "SlowDown", "Please reduce your request rate."},
+	unavailable:        {http.StatusServiceUnavailable, "ServiceUnavailable", "Service is unable to handle request."},
 }
 
 const (
@@ -65,19 +69,18 @@ const (
 )
 
 var dynamoAnswers = map[reason]answer{
-	accessDenied:       {http.StatusBadRequest, coral + "AccessDeniedException"},
-	noSignature:        {http.StatusBadRequest, coral + "MissingAuthenticationTokenException"},
-	malformedSignature: {http.StatusBadRequest, coral + "IncompleteSignatureException"},
-	unknownKey:         {http.StatusBadRequest, coral + "UnrecognizedClientException"},
-	wrongToken:         {http.StatusBadRequest, coral + "UnrecognizedClientException"},
-	wrongSignature:     {http.StatusBadRequest, coral + "InvalidSignatureException"},
-	tooSkewed:          {http.StatusBadRequest, coral + "InvalidSignatureException"},
-	wrongPayload:       {http.StatusBadRequest, coral + "InvalidSignatureException"},
-	incompleteBody:     {http.StatusBadRequest, coral + "SerializationException"},
-	requestTooLarge:    {http.StatusRequestEntityTooLarge, coral + "RequestEntityTooLargeException"},
-	invalidRequest:     {http.StatusBadRequest, coral + "SerializationException"},
-	expiredIterator:    {http.StatusBadRequest, dynamo + "ExpiredIteratorException"},
-	notImplemented:     {http.StatusNotImplemented, coral + "UnknownOperationException"},
-	throttled:          {http.StatusBadRequest, dynamo + "ProvisionedThroughputExceededException"},
-	unavailable:        {http.StatusInternalServerError, dynamo + "InternalServerError"},
+	accessDenied:       {http.StatusBadRequest, coral + "AccessDeniedException", "Access denied"},
+	noSignature:        {http.StatusBadRequest, coral + "MissingAuthenticationTokenException", "Request is missing Authentication Token"},
+	malformedSignature: {http.StatusBadRequest, coral + "IncompleteSignatureException", "The authorization header is malformed."},
+	unknownKey:         {http.StatusBadRequest, coral + "UnrecognizedClientException", "The security token included in the request is invalid."},
+	wrongToken:         {http.StatusBadRequest, coral + "UnrecognizedClientException", "The security token included in the request is invalid."},
+	wrongSignature:     {http.StatusBadRequest, coral + "InvalidSignatureException", "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method."},
+	tooSkewed:          {http.StatusBadRequest, coral + "InvalidSignatureException", "Signature expired, or not yet current."},
+	incompleteBody:     {http.StatusBadRequest, coral + "SerializationException", "The body ended early."},
+	requestTooLarge:    {http.StatusRequestEntityTooLarge, coral + "RequestEntityTooLargeException", "Request size exceeded 16777216 bytes."},
+	invalidRequest:     {http.StatusBadRequest, coral + "SerializationException", "The request cannot be parsed."},
+	expiredIterator:    {http.StatusBadRequest, dynamo + "ExpiredIteratorException", "Iterator expired. It was given out long ago, or by another proxy."},
+	notImplemented:     {http.StatusNotImplemented, coral + "UnknownOperationException", "The operation is not known."},
+	throttled:          {http.StatusBadRequest, dynamo + "ProvisionedThroughputExceededException", "The level of configured provisioned throughput for the table was exceeded. Consider increasing your provisioning level with the UpdateTable API."},
+	unavailable:        {http.StatusInternalServerError, dynamo + "InternalServerError", "Internal server error"},
 }

@@ -2,6 +2,7 @@ package iam
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/xml"
 	"fmt"
 	"io"
@@ -21,13 +22,15 @@ var sha256Hex = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // payload is what the request says of its body. That it is so is verified by
 // the server behind, who is told it as well.
-func (s3Protocol) payload(r *http.Request, c claim) (string, error) {
+func (s3Protocol) payload(r *request, c claim) (string, error) {
 	said := r.Header.Values(payloadHeader)
 	switch {
+	case r.ContentLength < 0:
+		return "", refusal{reason: notImplemented} // S3 wants to know the length first
 	case len(said) == 0 && c.presigned:
 		return unsignedPayload, nil
 	case len(said) != 1:
-		return "", refusal{missingHeader, "Missing required header for this request: x-amz-content-sha256"}
+		return "", refusal{reason: noPayload}
 	case said[0] != unsignedPayload && !sha256Hex.MatchString(said[0]):
 		return "", unknown("payload %q", said[0])
 	}
@@ -66,7 +69,7 @@ func (s3Protocol) refuse(w http.ResponseWriter, r *request, why refusal) {
 	}
 	answer := s3Answers[why.reason]
 	writeXML(w, answer.status, s3Error{
-		Code: answer.code, Message: why.text, Resource: r.URL.Path,
+		Code: answer.code, Message: cmp.Or(why.text, answer.text), Resource: r.URL.Path,
 		RequestID: w.Header().Get(s3RequestID), HostID: w.Header().Get(s3HostID),
 	})
 }
@@ -119,7 +122,7 @@ func (c s3Call) answer(resp *http.Response, may func(access) bool) error {
 		return nil
 	}
 	hidden := s3Error{
-		Code: s3Answers[accessDenied].code, Message: "Access Denied",
+		Code: s3Answers[accessDenied].code, Message: s3Answers[accessDenied].text,
 		RequestID: resp.Header.Get(s3RequestID), HostID: resp.Header.Get(s3HostID),
 	}
 	return replace(resp, http.StatusForbidden, hidden)
@@ -147,7 +150,7 @@ type rest struct {
 	io.Closer
 }
 
-// replace puts another answer in the place of one.
+// replace puts another answer in the place of one. That to a HEAD has no body.
 func replace(resp *http.Response, status int, v any) error {
 	body, err := xml.Marshal(v)
 	if err != nil {
@@ -156,6 +159,9 @@ func replace(resp *http.Response, status int, v any) error {
 	body = append([]byte(xml.Header), body...)
 	resp.Body.Close()
 	resp.StatusCode, resp.Status = status, ""
+	if resp.Request.Method == http.MethodHead {
+		body = nil
+	}
 	resp.Header.Set("Content-Type", "application/xml")
 	resp.Header.Set("Content-Length", strconv.Itoa(len(body)))
 	resp.ContentLength = int64(len(body))

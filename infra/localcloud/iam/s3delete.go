@@ -1,9 +1,11 @@
 package iam
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/xml"
+	"io"
 	"strings"
 )
 
@@ -14,14 +16,13 @@ const deleteLimit = 8 << 20
 // readKeys reads the keys of a DeleteObjects: each needs a permission of its
 // own.
 func readKeys(r *request, bucket string) ([]access, error) {
-	body, err := buffer(r.Request, deleteLimit)
-	if err != nil {
+	if err := r.buffer(deleteLimit); err != nil {
 		return nil, err
 	}
-	if sum := sha256.Sum256(body); r.payload != unsignedPayload && r.payload != hex.EncodeToString(sum[:]) {
-		return nil, refusal{wrongPayload, "The provided 'x-amz-content-sha256' header does not match what was computed."}
+	if sum := sha256.Sum256(r.body); r.payload != unsignedPayload && r.payload != hex.EncodeToString(sum[:]) {
+		return nil, refusal{reason: wrongPayload}
 	}
-	keys, err := parseDelete(body)
+	keys, err := parseDelete(r.body)
 	if err != nil {
 		return nil, err
 	}
@@ -44,8 +45,12 @@ func parseDelete(body []byte) ([]string, error) {
 		} `xml:"Object"`
 		Others []xmlAny `xml:",any"`
 	}
-	if err := xml.Unmarshal(body, &doc); err != nil {
+	dec := xml.NewDecoder(bytes.NewReader(body))
+	if err := dec.Decode(&doc); err != nil {
 		return nil, refusal{invalidRequest, "The XML you provided was not well-formed."}
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return nil, unknown("a DeleteObjects with something behind it")
 	}
 	if len(doc.Objects) == 0 || len(doc.Others) > 0 {
 		return nil, unknown("a DeleteObjects of more, or less, than objects")

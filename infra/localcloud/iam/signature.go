@@ -1,7 +1,6 @@
 package iam
 
 import (
-	"context"
 	"crypto/subtle"
 	"net/http"
 	"net/url"
@@ -13,8 +12,6 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/smithy-go/encoding/httpbinding"
 )
-
-const mismatch = "The request signature we calculated does not match the signature you provided. Check your key and signing method."
 
 // verifier proves claims, by signing each request once more.
 type verifier struct {
@@ -58,7 +55,7 @@ func (v *verifier) verify(r *http.Request, query url.Values, c claim, payload st
 		return Principal{}, err
 	}
 	if !same(c.signature, want) {
-		return Principal{}, refusal{wrongSignature, mismatch}
+		return Principal{}, refusal{reason: wrongSignature}
 	}
 	return principal, nil
 }
@@ -73,10 +70,10 @@ func (v *verifier) identify(c claim) (Principal, error) {
 	}
 	principal, ok := v.principals(c.keyID)
 	if !ok {
-		return Principal{}, refusal{unknownKey, "The AWS Access Key Id you provided does not exist in our records."}
+		return Principal{}, refusal{reason: unknownKey}
 	}
 	if !same(c.token, principal.Token) {
-		return Principal{}, refusal{wrongToken, "The provided token is malformed or otherwise invalid."}
+		return Principal{}, refusal{reason: wrongToken}
 	}
 	return principal, nil
 }
@@ -115,7 +112,7 @@ func onlySigned(r *http.Request, c claim) *http.Request {
 	if slices.Contains(c.headers, "content-length") {
 		again.ContentLength = r.ContentLength
 	}
-	return again.WithContext(context.WithoutCancel(r.Context()))
+	return again
 }
 
 // escape writes a path as signatures have it, and as it is sent on: there is
