@@ -12,6 +12,7 @@ import (
 
 	"github.com/berthregistry/berth/shared/blobs/s3"
 	"github.com/berthregistry/berth/shared/distribution"
+	"github.com/berthregistry/berth/shared/probe"
 	"github.com/berthregistry/berth/shared/registry"
 	"github.com/berthregistry/berth/shared/requestlog"
 	"github.com/berthregistry/berth/shared/table/dynamo"
@@ -33,24 +34,27 @@ func Handler(c Config, log io.Writer, methods ...string) http.Handler {
 		s3.New(newS3(c), c.Bucket, c.Prefix, s3.WithPartSize(partSize)),
 		registry.Options{Rules: c.Settings.Rules, Limits: c.Settings.Limits.ForRegistry()},
 	)
-	return inTime(only(methods, distribution.New(reg, distribution.Options{
+	api := distribution.New(reg, distribution.Options{
 		Observe: observer(requestlog.New(lines)),
 		Log:     lines,
 		Door:    distribution.Door{Inline: c.InlineLimit, Headless: c.CountsHead, Request: c.RequestLimit},
-	})))
+	})
+	return inTime(only(methods, probe.New(api)))
 }
 
 // observer writes the line of each request. The first one of an environment
-// waited for its start, and says how long that took.
+// says how long it took to get here. To ask for that is left until then, when
+// the environment has started.
 func observer(log *requestlog.Log) func(*http.Request, distribution.Exchange) {
+	ready := time.Now()
 	var warm atomic.Bool
-	start := age()
 	return func(r *http.Request, x distribution.Exchange) {
 		if warm.Swap(true) {
 			log.Write(r.Context(), x)
 			return
 		}
-		log.Write(r.Context(), x, slog.Bool("cold", true), slog.Duration("init", start))
+		init := max(0, age()-time.Since(ready))
+		log.Write(r.Context(), x, slog.Bool("cold", true), slog.Duration("init", init))
 	}
 }
 

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/berthregistry/berth/bench/function"
+	"github.com/berthregistry/berth/bench/report"
+)
+
+const (
+	// nearEmpty is how much longer than a function that does nothing one of
+	// ours may take to start.
+	nearEmpty = 1.5
+	// bootstrapLimit is how large one may be, in bytes: Lambda fetches it
+	// before a cold start.
+	bootstrapLimit = 20 << 20
+)
+
+// takeColdStart measures functions from their start to their first call for
+// work, and how large they are.
+func takeColdStart(ctx context.Context, s *stage) error {
+	bootstraps, err := function.Build(ctx, ".", filepath.Join(s.dir, "native"), true)
+	if err != nil {
+		return err
+	}
+	runtime, err := function.NewRuntime()
+	if err != nil {
+		return err
+	}
+	defer runtime.Close()
+	names := ours(bootstraps)
+	rivals := append(names, function.Empty)
+	times, err := race(ctx, s.starts, len(rivals), func(ctx context.Context, i int) (time.Duration, error) {
+		return runtime.ColdStart(ctx, bootstraps[rivals[i]])
+	})
+	if err != nil {
+		return err
+	}
+	empty := each(times[len(names)], time.Duration.Seconds)
+	for i, name := range names {
+		row := compared("cold start of "+name, report.Seconds, each(times[i], time.Duration.Seconds), function.Empty, empty)
+		row.Wanted.AtMost = nearEmpty
+		if err := s.add(row); err != nil {
+			return err
+		}
+	}
+	return s.addSizes(ctx)
+}
+
+// addSizes says how large the bootstraps for Lambda are.
+func (s *stage) addSizes(ctx context.Context) error {
+	bootstraps, err := function.Build(ctx, ".", filepath.Join(s.dir, "lambda"), false)
+	if err != nil {
+		return err
+	}
+	for _, name := range ours(bootstraps) {
+		info, err := os.Stat(bootstraps[name])
+		if err != nil {
+			return fmt.Errorf("size of %s: %w", name, err)
+		}
+		size := float64(info.Size())
+		err = s.add(report.Row{
+			Case: "bootstrap of " + name + " for Lambda", Unit: report.Bytes,
+			Ours: report.Value{Value: size}, Peer: "the limit", Theirs: report.Value{Value: bootstrapLimit},
+			Ratio: report.Of([]float64{size / bootstrapLimit}), Wanted: report.Bound{AtMost: 1},
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ours are the names of the functions that are Berth's.
+func ours(bootstraps map[string]string) []string {
+	var names []string
+	for name := range bootstraps {
+		if name != function.Empty {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
