@@ -14,12 +14,7 @@ import (
 func BenchmarkManifest(b *testing.B) {
 	registry := newRegistry(b, distribution.Door{Headless: true})
 	f := function(gateway.New(registry))
-	push(b, f, layer(b))
-	for _, name := range []string{"blob-post-text", "manifest-put"} {
-		if a := invoke(b, f, sample(b, name)); a.StatusCode != 201 {
-			b.Fatalf("%s: %d %s", name, a.StatusCode, a.body)
-		}
-	}
+	pushSamples(b, f)
 	e := sample(b, "manifest-get")
 	b.Run("whole", func(b *testing.B) { repeat(b, f, e) })
 	b.Run("gateway", func(b *testing.B) {

@@ -31,8 +31,9 @@ type (
 // An Option changes what New returns.
 type Option func(*gateway)
 
-// Log has answers that failed here logged: panics, and bodies that broke off or
-// are too large. Without it they are lost.
+// Log says where answers that failed here are logged: panics, and bodies that
+// broke off or are too large. As with net/http nobody may miss them, so without
+// it they go to slog.Default.
 func Log(log *slog.Logger) Option {
 	return func(g *gateway) { g.log = log }
 }
@@ -49,11 +50,15 @@ type gateway struct {
 // errors, each with code and message. It is safe for concurrent use as far as h
 // is.
 //
+// Headers are carried whatever their size. The gateway refuses requests with more
+// than 10,240 bytes of them before they come here; what it does with answers is
+// not documented.
+//
 // Requests have the context of the invocation, with its deadline, its
 // lambdacontext and, by way of the adapter, the event's request context. Their
 // X-Request-Id is the gateway's, unless the client sent one.
 func New(h http.Handler, options ...Option) func(context.Context, Request) (Response, error) {
-	g := &gateway{handler: h, log: slog.New(slog.DiscardHandler)}
+	g := &gateway{handler: h, log: slog.Default()}
 	for _, set := range options {
 		set(g)
 	}

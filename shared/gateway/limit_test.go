@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/berthregistry/berth/shared/distribution"
 	"github.com/berthregistry/berth/shared/gateway"
+	"github.com/berthregistry/berth/shared/registry"
 )
 
 const maxResponse = 6 << 20
@@ -107,5 +109,23 @@ func TestLargeManifest(t *testing.T) {
 		if a.StatusCode != 200 || string(a.body) != manifest {
 			t.Errorf("%s: %d, %d bytes, want %d", method, a.StatusCode, len(a.body), len(manifest))
 		}
+	}
+}
+
+// How large a header of an answer may be is not known, so ours stay below what
+// is known of requests. The largest is that of a push with as many tags as may
+// be: see open, which counts it, for the limit.
+func TestLargestHeader(t *testing.T) {
+	f := function(gateway.New(newRegistry(t, distribution.Door{})))
+	pushSamples(t, f)
+	put := sample(t, "manifest-put")
+	var tags []string
+	for n := range registry.MaxTagsPerPush {
+		tags = append(tags, fmt.Sprintf("tag=v%0127d", n))
+	}
+	put.RawQueryString = strings.Join(tags, "&")
+	a := invoke(t, f, put)
+	if got := len(strings.Split(a.get("OCI-Tag"), ",")); a.StatusCode != 201 || got != len(tags) {
+		t.Errorf("%d with %d tags, want %d: %s", a.StatusCode, got, len(tags), a.body)
 	}
 }

@@ -36,7 +36,10 @@ func (q *request) read(event *Request) (reason string) {
 	if q.url, err = url.ParseRequestURI(q.uri); err != nil {
 		return "the URL is not valid"
 	}
-	if !event.IsBase64Encoded {
+	switch {
+	case event.Body == "":
+		return ""
+	case !event.IsBase64Encoded:
 		q.body, q.size = strings.NewReader(event.Body), int64(len(event.Body))
 		return ""
 	}

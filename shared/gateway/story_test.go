@@ -85,7 +85,7 @@ func TestStory(t *testing.T) {
 	}
 }
 
-// No sample lies about unread.
+// No sample lies about without a test.
 func TestStoryHasAllSamples(t *testing.T) {
 	files, err := os.ReadDir(samples)
 	if err != nil {
