@@ -13,6 +13,7 @@ import (
 type commands struct {
 	Serve   serve   `cmd:"" help:"Run a registry on this machine."`
 	Tree    tree    `cmd:"" help:"Draw an image, its platforms and all that refers to it."`
+	Doctor  doctor  `cmd:"" help:"Examine a registry: does its front door do what is assumed?"`
 	Version version `cmd:"" help:"Print the version."`
 }
 

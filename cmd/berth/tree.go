@@ -9,8 +9,6 @@ import (
 	"os/signal"
 
 	"oras.land/oras-go/v2/registry/remote"
-	"oras.land/oras-go/v2/registry/remote/auth"
-	"oras.land/oras-go/v2/registry/remote/credentials"
 	"oras.land/oras-go/v2/registry/remote/retry"
 )
 
@@ -62,16 +60,9 @@ func (c *tree) open() (*remote.Repository, *absences, error) {
 	if repo.Reference.Reference == "" {
 		repo.Reference.Reference = "latest"
 	}
-	store, err := credentials.NewStoreFromDocker(credentials.StoreOptions{})
-	if err != nil {
-		return nil, nil, fmt.Errorf("read Docker's credentials: %w", err)
-	}
 	absent := &absences{base: http.DefaultTransport}
-	repo.Client = &auth.Client{
-		Client:     &http.Client{Transport: retry.NewTransport(absent)},
-		Header:     http.Header{"User-Agent": {"berth/" + release()}},
-		Cache:      auth.NewCache(),
-		Credential: credentials.Credential(store),
+	if repo.Client, err = newClient(&http.Client{Transport: retry.NewTransport(absent)}); err != nil {
+		return nil, nil, err
 	}
 	repo.PlainHTTP = c.plain(repo.Reference.Host())
 	repo.MaxMetadataBytes = maxMetadata
@@ -84,6 +75,11 @@ func (c *tree) plain(host string) bool {
 	if c.PlainHTTP != nil {
 		return *c.PlainHTTP
 	}
+	return isHere(host)
+}
+
+// isHere says whether a host, with a port or without, is this machine.
+func isHere(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}

@@ -1,0 +1,108 @@
+package checkup
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/berthregistry/berth/shared/probe"
+)
+
+// heads is what becomes of the length of an answer to HEAD.
+type heads struct {
+	kept    bool // what was announced arrives
+	counted bool // the length of a body arrives
+	seen    string
+	err     error
+}
+
+// measure asks the probe, once.
+func (v *visit) measure(ctx context.Context) heads {
+	if v.heads != nil {
+		return *v.heads
+	}
+	var h heads
+	announced, err := v.send(ctx, v.Anonymous, http.MethodHead, probe.AnnouncedPath, nil)
+	if err != nil {
+		return heads{err: err}
+	}
+	counted, err := v.send(ctx, v.Anonymous, http.MethodHead, probe.CountedPath, nil)
+	if err != nil {
+		return heads{err: err}
+	}
+	h.kept, h.counted = announced.length == probe.Size, counted.length == probe.Size
+	h.seen = fmt.Sprintf("%s announced, %s with a body, of %d", tell(announced.length), tell(counted.length), probe.Size)
+	v.heads = &h
+	return h
+}
+
+const noHead = "nothing can be set: containerd cannot pull, podman and Docker push images without sizes; this front door is not for a registry"
+
+// lengthAdvice is what to set for the length to be right.
+func (v *visit) lengthAdvice(ctx context.Context) string {
+	h := v.measure(ctx)
+	switch {
+	case !v.probed || h.err != nil:
+		return "HeadLength: try counted and kept, in turn"
+	case h.kept && v.gateway:
+		return "HeadLength=kept"
+	case h.counted && v.gateway:
+		return "HeadLength=counted"
+	case h.kept || h.counted:
+		return "look for what changes answers to HEAD between here and the registry"
+	}
+	return noHead
+}
+
+// headLength compares what the gateway does with what the registry is set to.
+// That shows in a HEAD of a large blob: it is redirected where lengths are lost.
+func (v *visit) headLength(ctx context.Context) Finding {
+	h := v.measure(ctx)
+	if h.err != nil {
+		return failed(h.err)
+	}
+	redirected := true // as by default
+	if b, ok := v.artifact.blobs[large]; ok {
+		a, err := v.ask(ctx, http.MethodHead, v.blobPath(b.digest), nil)
+		if err != nil {
+			return failed(err)
+		}
+		redirected = isRedirect(a.status)
+	}
+	switch {
+	case !h.kept && !h.counted:
+		return broken(h.seen, noHead)
+	case !v.gateway && h.kept:
+		return ok("it is what the registry says")
+	case h.kept && redirected:
+		return differs("it is what the registry says", "HeadLength=kept: HEAD of a blob then costs no redirect")
+	case h.kept:
+		return ok("it is what the registry says, and HeadLength is kept")
+	case !redirected:
+		return broken("it is counted, and HeadLength is kept", "HeadLength=counted")
+	}
+	return ok("it is, of a body that is not sent")
+}
+
+// blobHead wants the length of each blob, at the registry or where it sends
+// clients to.
+func (v *visit) blobHead(ctx context.Context) Finding {
+	hops := ""
+	for _, name := range []string{small, inline, large} {
+		b := v.artifact.blobs[name]
+		a, err := v.ask(ctx, http.MethodHead, v.blobPath(b.digest), nil)
+		if err == nil && isRedirect(a.status) {
+			hops = ", of the large ones in the bucket"
+			a, _, err = v.follow(ctx, http.MethodHead, a)
+		}
+		switch {
+		case err != nil:
+			return broken(err.Error(), reach)
+		case a.status != http.StatusOK:
+			return broken(a.String(), "see the lines above; the log of the pull function says more")
+		case a.length != int64(len(b.content)):
+			return broken(fmt.Sprintf("%s of %d", tell(a.length), len(b.content)), "%s", v.lengthAdvice(ctx))
+		}
+	}
+	return ok("small and large%s", hops)
+}
