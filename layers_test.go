@@ -55,7 +55,7 @@ var layers = map[string]layer{
 	"infra/localcloud":          {may: []string{"infra/localcloud/..."}, aws: true}, // the only one that sees those below
 	"infra/localcloud/template": {never: []string{"net/http"}},
 
-	"infra/localcloud/stream":   {aws: true},
+	"infra/localcloud/stream":  {aws: true},
 	"infra/localcloud/lambda":  {},
 	"infra/localcloud/httpapi": {},
 	"infra/localcloud/iam":     {aws: true}, // it signs as AWS does, and verifies
