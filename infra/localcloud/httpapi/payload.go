@@ -98,19 +98,22 @@ func endsWord(rest []byte) bool {
 // bytesOfString is the length of the string at the start of data, its quotes
 // included, or 0 if it has no end.
 func bytesOfString(data []byte) int {
-	for i := 1; ; {
-		quote := bytes.IndexByte(data[i:], '"')
-		if quote < 0 {
-			return 0
+	quote := 0 // the first one from i on; searched for once, not after each escape
+	for i := 1; i < len(data); {
+		if quote < i {
+			n := bytes.IndexByte(data[i:], '"')
+			if n < 0 {
+				return 0
+			}
+			quote = i + n
 		}
-		escape := bytes.IndexByte(data[i:i+quote], '\\')
+		escape := bytes.IndexByte(data[i:quote], '\\')
 		if escape < 0 {
-			return i + quote + 1
+			return quote + 1
 		}
-		if i += escape + len(`\"`); i > len(data) {
-			return 0
-		}
+		i += escape + 2
 	}
+	return 0
 }
 
 // unquote returns what a JSON string says. One without escapes, as base64 is,
