@@ -47,16 +47,18 @@ type cloud struct {
 	controlURL  string
 	failed      chan error // what ends the cloud before anybody asked for it
 
-	stack      *template.Stack
-	functions  map[string]*function // by name
-	principals principals
-	guards     guards
-	endings    []func() error // what is to be undone, in the order it was done
+	stack       *template.Stack
+	functions   map[string]*function // by name
+	principals  principals
+	streams     map[string]string // ARNs of streams as the template knows them, to those of the engine
+	guards      guards
+	deadLetters deadLetters
+	endings     []func() error // what is to be undone, in the order it was done
 }
 
 // start starts a cloud. One that does not come up whole leaves nothing behind.
 func start(ctx context.Context, cfg config) (_ *cloud, err error) {
-	c := &cloud{config: cfg, failed: make(chan error, 8), functions: map[string]*function{}}
+	c := &cloud{config: cfg, failed: make(chan error, 8), functions: map[string]*function{}, streams: map[string]string{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.close())
@@ -72,6 +74,7 @@ func start(ctx context.Context, cfg config) (_ *cloud, err error) {
 		c.build,
 		c.serveGuards,
 		c.makeFunctions,
+		c.followStreams,
 		c.serveRegistry,
 		c.serveControl,
 	} {

@@ -22,6 +22,7 @@ func (c *cloud) serveControl(context.Context) error {
 	mux.HandleFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("GET /actions", func(w http.ResponseWriter, _ *http.Request) { answer(w, c.actions()) })
 	mux.HandleFunc("GET /environments", func(w http.ResponseWriter, _ *http.Request) { answer(w, c.environments()) })
+	mux.HandleFunc("GET /deadletters", func(w http.ResponseWriter, _ *http.Request) { answer(w, c.deadLetters.list()) })
 	mux.HandleFunc("GET /faults", func(w http.ResponseWriter, _ *http.Request) { answer(w, c.faults.list()) })
 	mux.HandleFunc("PUT /faults/{name}", func(w http.ResponseWriter, r *http.Request) {
 		if err := c.faults.set(r.PathValue("name"), r.URL.Query()); err != nil {

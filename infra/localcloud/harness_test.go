@@ -82,7 +82,11 @@ var built struct {
 	err  error
 }
 
+// The test binary is the function of the tests as well.
 func TestMain(m *testing.M) {
+	if os.Getenv("BERTH_TEST_AS_FUNCTION") != "" {
+		listen()
+	}
 	code := m.Run()
 	_ = os.RemoveAll(built.dir) // empty if nothing was built
 	os.Exit(code)

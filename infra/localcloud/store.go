@@ -82,6 +82,11 @@ func (c *cloud) makeTable(ctx context.Context, t template.Table) error {
 	}).Wait(ctx, &dynamodb.DescribeTableInput{TableName: &t.Name}, storeTimeout); err != nil {
 		return fmt.Errorf("wait for it: %w", err)
 	}
+	if t.Stream != "" {
+		if err := c.renameStream(ctx, client, t); err != nil {
+			return err
+		}
+	}
 	if t.TTL == "" {
 		return nil
 	}
@@ -169,12 +174,28 @@ func abortUploads(ctx context.Context, client *s3.Client, bucket string) error {
 	return nil
 }
 
-// tableOf returns the name of the table that the ARN of a stream is of.
-func (c *cloud) tableOf(stream string) (string, error) {
-	for _, t := range c.stack.Tables {
-		if strings.HasPrefix(stream, t.ARN+"/stream/") {
-			return t.Name, nil
+// renameStream has what was read from the template name the stream of a table
+// as the engine does, in its last part.
+func (c *cloud) renameStream(ctx context.Context, client *dynamodb.Client, t template.Table) error {
+	out, err := client.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &t.Name})
+	if err != nil {
+		return fmt.Errorf("find its stream: %w", err)
+	}
+	arn, label := aws.ToString(out.Table.LatestStreamArn), aws.ToString(out.Table.LatestStreamLabel)
+	c.streams[t.ARN+"/stream/"+label] = arn
+	rename := strings.NewReplacer(t.StreamARN, t.ARN+"/stream/"+label)
+	for i := range c.stack.Mappings {
+		c.stack.Mappings[i].Source = rename.Replace(c.stack.Mappings[i].Source)
+	}
+	for _, f := range c.stack.Functions {
+		for name, value := range f.Env {
+			f.Env[name] = rename.Replace(value)
+		}
+		for _, st := range f.Policies {
+			for i, resource := range st.Resources {
+				st.Resources[i] = rename.Replace(resource)
+			}
 		}
 	}
-	return "", fmt.Errorf("no table of the template has the stream %s", stream)
+	return nil
 }

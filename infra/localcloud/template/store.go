@@ -77,6 +77,9 @@ func (s *scope) finishTable(r *resource, t Table, types map[string]string, out *
 	if t.ARN, err = s.attributeOf(r, r.at, "Arn"); err != nil {
 		return err
 	}
+	if t.StreamARN, err = s.attributeOf(r, r.at, "StreamArn"); err != nil {
+		return err
+	}
 	out.Tables = append(out.Tables, t)
 	return nil
 }

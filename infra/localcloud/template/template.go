@@ -63,6 +63,10 @@ type Table struct {
 	Keys   []Key
 	Stream string // view type, empty for no stream
 	TTL    string // attribute, empty for none
+
+	// StreamARN is what Fn::GetAtt gives. Its end, the time at which a stream
+	// was made, nobody knows before; an engine has another.
+	StreamARN string
 }
 
 // A Key is one attribute of a table's key. Role is HASH or RANGE, Type is S, N
