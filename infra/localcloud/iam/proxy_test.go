@@ -2,6 +2,7 @@ package iam_test
 
 import (
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
@@ -77,4 +78,16 @@ func service(t testing.TB, variable string) string {
 		t.Skipf("%s is not set: start what scripts/services has and set it to the address", variable)
 	}
 	return ""
+}
+
+// fakeTarget starts a server to stand behind a proxy. With a nil handler it
+// must not be called.
+func fakeTarget(t testing.TB, handler http.HandlerFunc) string {
+	t.Helper()
+	if handler == nil {
+		handler = func(_ http.ResponseWriter, r *http.Request) { t.Errorf("%s %s was let through", r.Method, r.URL) }
+	}
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	return server.URL
 }

@@ -45,7 +45,7 @@ func parseDelete(body []byte) ([]string, error) {
 		} `xml:"Object"`
 		Others []xmlAny `xml:",any"`
 	}
-	dec := xml.NewDecoder(bytes.NewReader(body))
+	dec := xml.NewDecoder(bytes.NewReader(bytes.TrimSpace(body)))
 	if err := dec.Decode(&doc); err != nil {
 		return nil, refusal{invalidRequest, "The XML you provided was not well-formed."}
 	}
