@@ -47,6 +47,13 @@ func (m *Mapping) load() error {
 	return nil
 }
 
+// savedPlace is the place that was noted last in a shard.
+func (m *Mapping) savedPlace(shard string) place {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.saved.Shards[shard]
+}
+
 // checkpoint notes that the mapping is done with everything up to a sequence
 // number, and with the shard if so. A crash before this has it delivered again.
 func (m *Mapping) checkpoint(ctx context.Context, sh *shard, after string, atEnd bool) {

@@ -45,8 +45,8 @@ func (m *Mapping) list(ctx context.Context) error {
 			sh.lost = false
 		}
 		if !known {
-			sh = &shard{id: id, parent: aws.ToString(l.ParentShardId), place: m.saved.Shards[id]}
-			sh.read = sh.place.After
+			at := m.savedPlace(id)
+			sh = &shard{id: id, parent: aws.ToString(l.ParentShardId), place: at, read: at.After}
 		}
 		shards[id] = sh
 	}

@@ -34,7 +34,7 @@ func TestBatchingWindow(t *testing.T) {
 func TestBatchesBelowPayloadLimit(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := newFakeStream("s")
-		for i := range 40 {
+		for i := range 20 {
 			r := fakeRecord(fmt.Sprint(i))
 			r.Dynamodb.NewImage = map[string]types.AttributeValue{"b": &types.AttributeValueMemberB{Value: make([]byte, 300<<10)}}
 			f.all["s"].records = append(f.all["s"].records, r)
@@ -45,8 +45,8 @@ func TestBatchesBelowPayloadLimit(t *testing.T) {
 		for _, batch := range b.seen {
 			got += len(strings.Split(batch, ","))
 		}
-		if got != 40 || len(b.seen) != 3 {
-			t.Errorf("%d records in %d batches, want 40 in 3", got, len(b.seen))
+		if got != 20 || len(b.seen) != 2 {
+			t.Errorf("%d records in %d batches, want 20 in 2", got, len(b.seen))
 		}
 	})
 }
