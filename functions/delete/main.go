@@ -18,5 +18,6 @@ func main() {
 		fmt.Fprintln(os.Stderr, "delete:", err)
 		os.Exit(1)
 	}
-	lambda.Start(gateway.New(wire.Handler(config, os.Stderr, http.MethodDelete)))
+	log := wire.NewLog(os.Stderr, config.LogLevel)
+	lambda.Start(gateway.New(wire.Handler(config, log, http.MethodDelete), gateway.Log(log)))
 }

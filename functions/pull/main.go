@@ -19,5 +19,6 @@ func main() {
 		fmt.Fprintln(os.Stderr, "pull:", err)
 		os.Exit(1)
 	}
-	lambda.Start(gateway.New(wire.Handler(config, os.Stderr, http.MethodGet, http.MethodHead)))
+	log := wire.NewLog(os.Stderr, config.LogLevel)
+	lambda.Start(gateway.New(wire.Handler(config, log, http.MethodGet, http.MethodHead), gateway.Log(log)))
 }

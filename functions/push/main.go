@@ -18,5 +18,6 @@ func main() {
 		fmt.Fprintln(os.Stderr, "push:", err)
 		os.Exit(1)
 	}
-	lambda.Start(gateway.New(wire.Handler(config, os.Stderr, http.MethodPost, http.MethodPatch, http.MethodPut)))
+	log := wire.NewLog(os.Stderr, config.LogLevel)
+	lambda.Start(gateway.New(wire.Handler(config, log, http.MethodPost, http.MethodPatch, http.MethodPut), gateway.Log(log)))
 }

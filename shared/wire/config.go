@@ -78,7 +78,7 @@ const (
 )
 
 // Read reads the environment by lookup, which os.LookupEnv is. Its error names
-// every variable that is missing or makes no sense, one a line, and tells no
+// every variable that is missing or makes no sense, in one line, and tells no
 // secret.
 func Read(lookup func(string) (string, bool)) (Config, error) {
 	e := environment{lookup: lookup}

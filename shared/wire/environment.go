@@ -17,14 +17,19 @@ import (
 // mistake is not to be used.
 type environment struct {
 	lookup   func(string) (string, bool)
-	mistakes []error
+	mistakes []string
 }
 
-func (e *environment) err() error { return errors.Join(e.mistakes...) }
+func (e *environment) err() error {
+	if len(e.mistakes) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(e.mistakes, "; "))
+}
 
 // wrong notes a mistake. The text has no value in it that may be a secret.
 func (e *environment) wrong(name, format string, args ...any) {
-	e.mistakes = append(e.mistakes, fmt.Errorf(name+" "+format, args...))
+	e.mistakes = append(e.mistakes, name+" "+fmt.Sprintf(format, args...))
 }
 
 // get returns "" for what is not set: a template cannot leave a variable out.
@@ -101,7 +106,7 @@ func (e *environment) settings(name string) *settings.Settings {
 	}
 	s, err := settings.Parse(name, []byte(value))
 	if err != nil {
-		e.mistakes = append(e.mistakes, err) // begins with the name, line and column
+		e.mistakes = append(e.mistakes, err.Error()) // begins with the name, line and column
 	}
 	return s
 }

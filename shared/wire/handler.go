@@ -10,11 +10,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/berthregistry/berth/shared/blobs"
 	"github.com/berthregistry/berth/shared/blobs/s3"
 	"github.com/berthregistry/berth/shared/distribution"
 	"github.com/berthregistry/berth/shared/probe"
 	"github.com/berthregistry/berth/shared/registry"
 	"github.com/berthregistry/berth/shared/requestlog"
+	"github.com/berthregistry/berth/shared/table"
 	"github.com/berthregistry/berth/shared/table/dynamo"
 )
 
@@ -24,19 +26,24 @@ import (
 // function that has hundreds of MiB.
 const partSize = 10 << 20
 
-// Handler returns a registry on AWS that answers to some methods, and logs to
-// log. It makes no call: what is wrong with table or bucket shows at the first
-// request. It keeps nothing between requests but connections.
-func Handler(c Config, log io.Writer, methods ...string) http.Handler {
-	lines := newLog(log, c.LogLevel)
-	reg := registry.New(
-		dynamo.New(newDynamoDB(c), nil, c.Table, lines),
-		s3.New(newS3(c), c.Bucket, c.Prefix, s3.WithPartSize(partSize)),
-		registry.Options{Rules: c.Settings.Rules, Limits: c.Settings.Limits.ForRegistry()},
-	)
+// Handler returns a registry on AWS that answers to some methods. It makes no
+// call: what is wrong with table or bucket shows at the first request. It keeps
+// nothing between requests but connections.
+func Handler(c Config, log *slog.Logger, methods ...string) http.Handler {
+	items := dynamo.New(newDynamoDB(c), nil, c.Table, log)
+	objects := s3.New(newS3(c), c.Bucket, c.Prefix, s3.WithPartSize(partSize))
+	return serve(c, items, objects, log, methods)
+}
+
+// serve is all of a Handler but its stores.
+func serve(c Config, items table.Store, objects blobs.Store, log *slog.Logger, methods []string) http.Handler {
+	reg := registry.New(items, objects, registry.Options{
+		Rules:  c.Settings.Rules,
+		Limits: c.Settings.Limits.ForRegistry(),
+	})
 	api := distribution.New(reg, distribution.Options{
-		Observe: observer(requestlog.New(lines)),
-		Log:     lines,
+		Observe: observer(requestlog.New(log)),
+		Log:     log,
 		Door:    distribution.Door{Inline: c.InlineLimit, Headless: c.CountsHead, Request: c.RequestLimit},
 	})
 	return inTime(only(methods, probe.New(api)))

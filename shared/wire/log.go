@@ -8,10 +8,10 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
-// newLog returns a log of JSON lines. Each is written at once: what is still in
-// a buffer when the answer goes out waits in a frozen environment, perhaps for
-// ever.
-func newLog(w io.Writer, level slog.Level) *slog.Logger {
+// NewLog returns a log of JSON lines, of level and above. Each is written at
+// once: what is still in a buffer when the answer goes out waits in a frozen
+// environment, perhaps for ever.
+func NewLog(w io.Writer, level slog.Level) *slog.Logger {
 	return slog.New(invocations{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})})
 }
 
