@@ -82,8 +82,11 @@ var built struct {
 	err  error
 }
 
-// The test binary is the function of the tests as well.
+// The test binary is localcloud, and the function of the tests, as well.
 func TestMain(m *testing.M) {
+	if os.Getenv("BERTH_TEST_AS_COMMAND") != "" {
+		main()
+	}
 	if os.Getenv("BERTH_TEST_AS_FUNCTION") != "" {
 		listen()
 	}
