@@ -57,7 +57,8 @@ func (e *environment) live(inv *invocation) {
 	poll, ok := e.initialise(inv)
 	for ok {
 		s := e.serve(inv, poll)
-		// Its place is free, or it is, before anybody hears of the result.
+		// Whoever gets the result may come back at once: by then the next
+		// event must find this environment idle, or its place free.
 		if ok = s.usable(); ok {
 			e.f.rest(e)
 		} else {

@@ -6,7 +6,12 @@
 // of an event and of an answer, and the ways in which a function can fail. What
 // it does not: the share of a processor that comes with memory, the file system
 // that is read-only but for /tmp, and the second attempt at an initialisation
-// that failed. The limits of memory and the freeze need Linux.
+// that failed.
+//
+// The memory limit is no cgroup's. The most that a process ever had in memory is
+// looked at every 20 ms and after each event, and too much ends it: that needs
+// no rights and misses nothing, but comes late by so much. Like the freeze, it
+// needs Linux.
 package lambda
 
 import (
@@ -99,7 +104,7 @@ func New(c Config) *Function {
 
 // Invoke hands an event to an idle environment, the one that was used last, or
 // else to a new one. Who no longer waits for the answer does not stop the
-// function: ctx ends only the waiting.
+// function: ctx ends only the waiting. So event must not be changed any more.
 func (f *Function) Invoke(ctx context.Context, event []byte) (Result, error) {
 	if len(event) > MaxPayload {
 		return Result{}, ErrTooLarge
