@@ -145,9 +145,6 @@ func (r reader) mapping(at position, values []*ast.MappingValueNode) (*node, err
 		if key.kind != scalar {
 			return nil, key.at.errorf("a key is a word")
 		}
-		if out.get(key.text) != nil {
-			return nil, key.at.errorf("%q is here twice", key.text)
-		}
 		value, err := r.node(v.Value)
 		if err != nil {
 			return nil, err
