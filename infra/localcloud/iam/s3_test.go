@@ -4,12 +4,17 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/berthregistry/berth/infra/localcloud/iam"
 	"github.com/berthregistry/berth/shared/blobs"
@@ -120,3 +125,91 @@ func empty(t testing.TB, prefix string) {
 
 // contextOf is one that a cleanup can still use.
 func contextOf(t testing.TB) context.Context { return context.WithoutCancel(t.Context()) }
+
+// Bytes that are not those of the signature are refused: the server behind is
+// told the hash, and verifies it.
+func TestPayloadMismatch(t *testing.T) {
+	prefix := newPrefix(t)
+	address := serve(t, s3Config(t, s3Policy(t, prefix, objectActions, bucketActions)))
+	put := putObject
+	put.url = "http://blobs.test/" + testBucket() + "/" + prefix + "object"
+	put.payload = strings.Repeat("0", 64)
+	resp := present(t, address, put, nil, nil)
+	if body, _ := io.ReadAll(resp.Body); resp.StatusCode != http.StatusBadRequest {
+		t.Errorf("got %s %s, want 400", resp.Status, body)
+	}
+}
+
+// S3 calls it success if no object may be deleted, and says so of each. If
+// some may be, the proxy has no answer.
+func TestDeleteObjectsDenied(t *testing.T) {
+	denying := func(allowed iam.Policy) *awss3.Client {
+		return newS3(serve(t, newConfig(t, iam.S3, fakeTarget(t, nil), allowed)), region, session)
+	}
+	input := &awss3.DeleteObjectsInput{Bucket: aws.String("content"), Delete: &types.Delete{
+		Objects: []types.ObjectIdentifier{{Key: aws.String("a/b")}, {Key: aws.String("c&d")}},
+	}}
+	out, err := denying(iam.Policy{}).DeleteObjects(t.Context(), input)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range out.Errors {
+		got = append(got, aws.ToString(e.Code)+" "+aws.ToString(e.Key))
+	}
+	if got, want := strings.Join(got, ", "), "AccessDenied a/b, AccessDenied c&d"; got != want || len(out.Deleted) > 0 {
+		t.Errorf("got %s and %d deleted, want %s", got, len(out.Deleted), want)
+	}
+	_, err = denying(policy(t, []string{"s3:DeleteObject"}, "arn:aws:s3:::content/a/*")).DeleteObjects(t.Context(), input)
+	wantAPIError(t, err, "NotImplemented")
+}
+
+// A bucket may stand in the host name as well.
+func TestVirtualHost(t *testing.T) {
+	var got string
+	target := fakeTarget(t, func(_ http.ResponseWriter, r *http.Request) { got = r.RequestURI })
+	c := newConfig(t, iam.S3, target, policy(t, []string{"s3:GetObject"}, "arn:aws:s3:::content/a"))
+	c.Domain = "s3.test"
+	proxy, err := iam.NewProxy(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host, want := range map[string]string{
+		"content.s3.test": "/content/a", "content.s3.test:8080": "/content/a",
+		"s3.test": "", "other.s3.test": "", "content.s3.example": "",
+	} {
+		got = ""
+		get := getURL
+		get.url, get.date = "http://"+host+"/a", time.Now()
+		proxy.ServeHTTP(httptest.NewRecorder(), read(t, get.wire(t)))
+		if got != want {
+			t.Errorf("%s: got %q, want %q", host, got, want)
+		}
+	}
+}
+
+// An upload without a length is refused as S3 does.
+func TestNoLength(t *testing.T) {
+	r := read(t, putObject.wire(t))
+	r.ContentLength = -1
+	answer, _ := newGuarded(t, iam.S3).send(r)
+	wantCode(t, answer, "NotImplemented")
+}
+
+func TestConfig(t *testing.T) {
+	for name, spoil := range map[string]func(*iam.Config){
+		"service":    func(c *iam.Config) { c.Service = "sqs" },
+		"target":     func(c *iam.Config) { c.Target = nil },
+		"path":       func(c *iam.Config) { c.Target = c.Target.JoinPath("below") },
+		"region":     func(c *iam.Config) { c.Region = "" },
+		"account":    func(c *iam.Config) { c.Account = "" },
+		"principals": func(c *iam.Config) { c.Principals = nil },
+		"log":        func(c *iam.Config) { c.Log = nil },
+	} {
+		c := newConfig(t, iam.S3, "http://127.0.0.1:1", iam.Policy{})
+		spoil(&c)
+		if _, err := iam.NewProxy(c); err == nil {
+			t.Errorf("a proxy was made with a wrong %s", name)
+		}
+	}
+}
