@@ -65,7 +65,7 @@ func (c *doctor) Run(t terminal) error {
 	case err != nil:
 		return errors.New("interrupted")
 	case n > 0:
-		return fmt.Errorf("%s to be cared for", count(n, "finding"))
+		return fmt.Errorf("%s is not all that it should be", c.URL)
 	}
 	return nil
 }

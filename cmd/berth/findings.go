@@ -49,14 +49,14 @@ func drawReport(w io.Writer, r checkup.Report) error {
 
 // sum is the last line.
 func sum(r checkup.Report) string {
-	line := fmt.Sprintf("%d ok, %d differ, %d broken, %d skipped: ",
+	line := fmt.Sprintf("ok %d, differs %d, broken %d, skipped %d: ",
 		r.Count(checkup.OK), r.Count(checkup.Differs), r.Count(checkup.Broken), r.Count(checkup.Skipped))
 	switch n := r.NeedCare(); n {
 	case 0:
 		return line + "nothing to do"
 	case 1:
-		return line + "one asks for something to be done"
+		return line + "one finding asks for something to be done"
 	default:
-		return line + fmt.Sprintf("%d ask for something to be done", n)
+		return line + fmt.Sprintf("%d findings ask for something to be done", n)
 	}
 }

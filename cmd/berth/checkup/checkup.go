@@ -96,8 +96,8 @@ var checks = []check{
 	{"referrers", "OCI-Referrers arrives and is true", aManifest, (*visit).referrers},
 	{"blob-small", "small blobs come back byte for byte", aPiece(small), (*visit).smallBlobs},
 	{"blob-inline", "a blob of 4 MiB fits an answer", aPiece(inline), (*visit).inlineBlob},
-	{"blob-large", "a large blob comes from the bucket", aPiece(large), (*visit).largeBlob},
-	{"blob-range", "so does a part of a blob", aPiece(large), (*visit).rangeOfBlob},
+	{"blob-large", "a blob of 5 MiB comes from the bucket", aPiece(large), (*visit).largeBlob},
+	{"blob-range", "a pull that broke off can go on", aPiece(large), (*visit).rangeOfBlob},
 	{"blob-head", "HEAD of a blob tells its length", aPiece(large), (*visit).blobHead},
 	{"head-length", "the length of a HEAD is counted", aProbe, (*visit).headLength},
 	{"clock", "all clocks agree", nothing, (*visit).clock},
@@ -162,6 +162,7 @@ type visit struct {
 	probed  bool // the probe answers
 	answers bool // /v2/ does
 
+	begun     bool  // an upload could be, and what it announced is known
 	announced int64 // OCI-Chunk-Max-Length, 0 if none
 	chunk     int64 // size of a request body that passes, 0 while that is not known
 

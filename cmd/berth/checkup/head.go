@@ -2,6 +2,7 @@ package checkup
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"net/http"
 
@@ -73,7 +74,7 @@ func (v *visit) headLength(ctx context.Context) Finding {
 	case !h.kept && !h.counted:
 		return broken(h.seen, noHead)
 	case !v.gateway && h.kept:
-		return ok("it is what the registry says")
+		return ok("it is what the registry says: there is no gateway")
 	case h.kept && redirected:
 		return differs("it is what the registry says", "HeadLength=kept: HEAD of a blob then costs no redirect")
 	case h.kept:
@@ -100,6 +101,8 @@ func (v *visit) blobHead(ctx context.Context) Finding {
 			return broken(err.Error(), reach)
 		case a.status != http.StatusOK:
 			return broken(a.String(), "see the lines above; the log of the pull function says more")
+		case a.length == int64(base64.StdEncoding.EncodedLen(len(b.content))):
+			return inBase64() // counted after it was encoded
 		case a.length != int64(len(b.content)):
 			return broken(fmt.Sprintf("%s of %d", tell(a.length), len(b.content)), "%s", v.lengthAdvice(ctx))
 		}

@@ -33,7 +33,7 @@ func (v *visit) remove(ctx context.Context) Finding {
 	if len(left) > 0 {
 		return broken(why, "delete by hand, from %s: %s", v.Repository, strings.Join(left, ", "))
 	}
-	return ok("%s are gone; the repository keeps its name", plural(len(v.artifact.traces), "trace"))
+	return ok("all that was pushed is gone; the repository keeps its name")
 }
 
 // order is when a path is to be deleted: a blob that a manifest lists may not go

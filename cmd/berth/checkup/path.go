@@ -14,15 +14,15 @@ import (
 // ping is for whoever logs in: that is what clients ask first.
 func (v *visit) ping(ctx context.Context) Finding {
 	a, err := v.ask(ctx, http.MethodGet, "/v2/", nil)
-	if err != nil {
-		return failed(err)
+	if err != nil { // also for want of credentials
+		return v.unanswered(ctx, err)
 	}
-	if a.status != http.StatusOK {
-		f := broken(a.String(), "see that the URL is that of a registry, and the next line")
-		if a.status == http.StatusUnauthorized || a.status == http.StatusForbidden {
-			f.Advice = "docker login " + v.URL.Host + ", as one who may push and delete"
-		}
-		return f
+	switch a.status {
+	case http.StatusOK:
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return broken(a.String(), "docker login %s, as one who may push and delete", v.URL.Host)
+	default:
+		return broken(a.String(), "see that the URL is that of a registry, and the next line")
 	}
 	v.answers = true
 	bare, err := v.ask(ctx, http.MethodGet, "/v2", nil)
@@ -33,6 +33,14 @@ func (v *visit) ping(ctx context.Context) Finding {
 		return harmless("/v2: "+bare.String(), "clients ask for /v2/")
 	}
 	return ok("200 and 200")
+}
+
+// unanswered tells a caller without credentials from a network without answers.
+func (v *visit) unanswered(ctx context.Context, err error) Finding {
+	if a, again := v.send(ctx, v.Anonymous, http.MethodGet, "/v2/", nil); again == nil && a.status == http.StatusUnauthorized {
+		return broken(err.Error(), "docker login %s, as one who may push and delete", v.URL.Host)
+	}
+	return failed(err)
 }
 
 func (v *visit) stage(ctx context.Context) Finding {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 
@@ -52,14 +53,7 @@ func (v *visit) requestSize(ctx context.Context) Finding {
 		return failed(err)
 	}
 	if passes {
-		v.chunk = int64(want)
-		if v.announced == 0 && v.gateway {
-			return differs("nothing announced; "+strconv.Itoa(want)+" bytes pass", "RequestLimit=%d: clients can only keep to a limit that they know", want)
-		}
-		if v.announced == 0 {
-			return ok("no limit announced; %d bytes pass", want)
-		}
-		return ok("%d bytes pass", want)
+		return v.enough(want)
 	}
 	most := largest(want, step, func(n int) bool {
 		_, passes, err := v.passes(ctx, n)
@@ -74,6 +68,19 @@ func (v *visit) requestSize(ctx context.Context) Finding {
 		return broken(seen, "nothing can be set: RequestLimit is 1048576 at the least; upload layers with regctl --blob-chunk %d", most)
 	}
 	return differs(seen, "RequestLimit=%d; tell your clients to upload layers above that with regctl, which sends them in chunks", most)
+}
+
+// enough is for a size that passes.
+func (v *visit) enough(size int) Finding {
+	v.chunk = int64(size)
+	switch {
+	case v.announced > 0 || !v.begun:
+		return ok("%d bytes pass", size)
+	case v.gateway:
+		return differs(fmt.Sprintf("nothing is announced; %d bytes pass", size),
+			"RequestLimit=%d: clients can only keep to a limit that they are told", size)
+	}
+	return ok("no limit is announced, and %d bytes pass", size)
 }
 
 // passes says whether a body of n bytes reaches the probe whole. The error is
@@ -116,5 +123,5 @@ func (v *visit) requestOver(ctx context.Context) Finding {
 			return ok("%s", a)
 		}
 	}
-	return ok("no limit up to 10 MiB")
+	return ok("10 MiB pass: there is no gateway")
 }

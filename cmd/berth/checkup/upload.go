@@ -33,6 +33,7 @@ func (v *visit) begin(ctx context.Context) (path string, err error) {
 	}
 	path = location.RequestURI()
 	v.artifact.leaves(path)
+	v.begun = true
 	return path, nil
 }
 
