@@ -39,6 +39,10 @@ func bootstrap() {
 		os.Exit(3)
 	case "hangs":
 		select {}
+	case "reports init error":
+		reportsInitError()
+	case "misbehaves":
+		misbehaves()
 	case "echoes":
 		runtime.Start(func(event json.RawMessage) (json.RawMessage, error) { return event, nil })
 	default:

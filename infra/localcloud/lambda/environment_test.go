@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -158,6 +160,39 @@ func TestEventsRaceIdleEnd(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	t.Logf("%d cold starts for 30 events", f.Stats().ColdStarts)
+}
+
+// Whatever ends environments at whatever moment, each caller hears how it went,
+// and each success is the right one.
+func TestEverythingAtOnce(t *testing.T) {
+	f := newFunction(t, lambda.Config{
+		Handler: "echoes", Timeout: 20 * time.Second, Concurrency: 3, Idle: 2 * time.Millisecond,
+		Kill: func() bool { return rand.N(4) == 0 },
+	})
+	var served, failed, refused atomic.Int64
+	atOnce(t, 6, func() {
+		for i := range 40 {
+			want := fmt.Sprintf(`"%d"`, i)
+			switch r, err := f.Invoke(t.Context(), []byte(want)); {
+			case errors.Is(err, lambda.ErrThrottled):
+				refused.Add(1)
+			case err != nil:
+				t.Error(err)
+			case r.Failed:
+				wantFailure(t, r, "Runtime.ExitError", "signal: killed")
+				failed.Add(1)
+			case string(r.Payload) != want:
+				t.Errorf("got %s, want %s", r.Payload, want)
+			default:
+				served.Add(1)
+			}
+			time.Sleep(rand.N(4 * time.Millisecond))
+		}
+	})
+	if s := f.Stats(); s.Invocations != served.Load()+failed.Load() || s.Throttled != refused.Load() || s.Failed != failed.Load() {
+		t.Errorf("%d served, %d failed, %d refused, got %+v", served.Load(), failed.Load(), refused.Load(), s)
+	}
+	eventually(t, "no environment is left", func() bool { return len(f.Stats().Environments) == 0 })
 }
 
 func TestCloseEndsAll(t *testing.T) {
