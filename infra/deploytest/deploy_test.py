@@ -1,0 +1,252 @@
+"""Deploys the templates as a user does, to the emulator in cloudformation.py.
+
+Run by scripts/template deploy. SAM itself packages and deploys; what is asserted
+is what CloudFormation then has.
+"""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+import boto3
+import yaml
+from botocore.config import Config
+from samcli.yamlhelper import yaml_parse
+
+ROOT = Path(__file__).resolve().parents[2]
+REGION = "eu-central-1"
+ACCOUNT = "123456789012"  # moto's
+ARTIFACTS = "artifacts"
+FUNCTIONS = ("Pull", "Push", "Delete")
+
+
+def setUpModule():
+    global emulator, environment, cloudformation
+    emulator = subprocess.Popen(
+        [sys.executable, Path(__file__).with_name("cloudformation.py")],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )
+    unittest.addModuleCleanup(emulator.stdout.close)
+    unittest.addModuleCleanup(emulator.wait)
+    unittest.addModuleCleanup(emulator.kill)
+    for line in emulator.stdout:
+        if line.startswith("http"):
+            break
+    else:
+        raise RuntimeError("the emulator of CloudFormation did not start")
+    environment = {
+        "AWS_ENDPOINT_URL": line.strip(),
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        "SAM_CLI_TELEMETRY": "0",
+    }
+    for name in [n for n in os.environ if n.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ.update(environment)
+    boto3.client("s3").create_bucket(Bucket=ARTIFACTS, CreateBucketConfiguration={"LocationConstraint": REGION})
+    cloudformation = boto3.client("cloudformation")
+
+
+def sam(*arguments):
+    done = subprocess.run(["sam", *arguments], cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode:
+        raise AssertionError(f"sam {arguments[0]}: {done.stdout}{done.stderr}")
+    return done.stdout
+
+
+_packaged = None
+
+
+def packaged():
+    """The template after sam package, which uploads the code and the nested one."""
+    global _packaged
+    if _packaged is None:
+        with tempfile.TemporaryDirectory() as scratch:
+            out = Path(scratch) / "packaged.yaml"
+            sam("package", "--template-file", "template.yaml", "--s3-bucket", ARTIFACTS, "--output-template-file", str(out))
+            _packaged = out.read_text()
+    return _packaged
+
+
+def deploy(name, **parameters):
+    """Makes a stack and returns its outputs and its resources' names by id."""
+    cloudformation.create_stack(
+        StackName=name,
+        TemplateBody=packaged(),
+        Capabilities=["CAPABILITY_IAM"],
+        Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
+    )
+    stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+    if stack["StackStatus"] != "CREATE_COMPLETE":
+        raise AssertionError(f"stack {name} is {stack['StackStatus']}")
+    return {o["OutputKey"]: o["OutputValue"] for o in stack["Outputs"]}, resources(name)
+
+
+def resources(name):
+    found = cloudformation.describe_stack_resources(StackName=name)["StackResources"]
+    # moto also lists what a condition left out, and gives some kinds no name.
+    return {r["LogicalResourceId"]: r.get("PhysicalResourceId") for r in found if "LogicalResourceId" in r}
+
+
+def statements(role):
+    iam = boto3.client("iam")
+    names = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    documents = [iam.get_role_policy(RoleName=role, PolicyName=n)["PolicyDocument"] for n in names]
+    # moto keeps what it was given, which here is the text of a Python value.
+    return [s for d in documents for s in ast.literal_eval(d)["Statement"]]
+
+
+def tables():
+    return boto3.client("dynamodb").list_tables()["TableNames"]
+
+
+def buckets():
+    return [b["Name"] for b in boto3.client("s3").list_buckets()["Buckets"]]
+
+
+class Deployment(unittest.TestCase):
+    maxDiff = None
+
+    def assertResolved(self, value):
+        """Nothing is left of ${...} and of calls: CloudFormation would have refused them."""
+        text = json.dumps(value, default=str)
+        self.assertNotIn("${", text)
+        self.assertNotIn('"Fn::', text)
+        self.assertNotIn('"Ref"', text)
+
+    def stack(self, name, **parameters):
+        made = deploy(name, **parameters)
+        self.addCleanup(cloudformation.delete_stack, StackName=name)
+        return made
+
+    def test_sam_deploys_it(self):
+        """scripts/deploy, with SAM's own change sets, events and waiting."""
+        self.addCleanup(cloudformation.delete_stack, StackName="by-sam")
+        done = subprocess.run(
+            ["scripts/deploy", "--stack-name", "by-sam", "--s3-bucket", ARTIFACTS, "--region", REGION],
+            cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        )
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("Successfully created/updated stack - by-sam", done.stdout)
+
+    def test_outputs(self):
+        outputs, made = self.stack("outputs")
+        self.assertResolved(outputs)
+        host = f"{made['Api']}.execute-api.{REGION}.amazonaws.com"
+        self.assertEqual(outputs, {
+            "Registry": host,
+            "Login": f"docker login {host}",
+            "Table": outputs["Table"],
+            "Bucket": outputs["Bucket"],
+            "PullFunction": made["Pull"],
+            "PushFunction": made["Push"],
+            "DeleteFunction": made["Delete"],
+            "AccessLog": "/aws/vendedlogs/berth/outputs/access",
+        })
+        self.assertIn(outputs["Table"], tables())
+        self.assertIn(outputs["Bucket"], buckets())
+
+    def test_functions(self):
+        outputs, made = self.stack("functions", Indexes="none", ReferrersHeader="off", LogLevel="debug")
+        for name in FUNCTIONS:
+            with self.subTest(name):
+                got = boto3.client("lambda").get_function_configuration(FunctionName=made[name])
+                self.assertResolved(got)
+                self.assertEqual((got["Runtime"], got["Handler"], got["Timeout"]), ("provided.al2023", "bootstrap", 29))
+                self.assertEqual(got["Role"], f"arn:aws:iam::{ACCOUNT}:role/{made[name + 'Role']}")
+                variables = got["Environment"]["Variables"]
+                self.assertEqual(variables["BERTH_TABLE"], outputs["Table"])
+                self.assertEqual(variables["BERTH_BUCKET"], outputs["Bucket"])
+                self.assertEqual(variables["BERTH_LOG_LEVEL"], "debug")
+                self.assertEqual(yaml.safe_load(variables["BERTH_SETTINGS"]),
+                                 {"repositories": [{"pattern": "**", "indexes": "none", "referrers-header": "off"}]})
+
+    def test_own_settings_win(self):
+        settings = '{repositories: [{pattern: "mirror/**", indexes: none}]}'
+        _, made = self.stack("settings", Settings=settings, Indexes="all")
+        got = boto3.client("lambda").get_function_configuration(FunctionName=made["Pull"])
+        self.assertEqual(got["Environment"]["Variables"]["BERTH_SETTINGS"], settings)
+
+    def test_policies_name_what_is_there(self):
+        outputs, made = self.stack("policies", Tracing="true")
+        table = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{outputs['Table']}"
+        bucket = f"arn:aws:s3:::{outputs['Bucket']}"
+        for name in FUNCTIONS:
+            with self.subTest(name):
+                found = statements(made[name + "Role"])
+                self.assertResolved(found)
+                # moto leaves off the ":*" that ends the ARN of a log group.
+                logs = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{made[name + 'Logs']}"
+                there = {table, bucket, f"{bucket}/object/*", f"{bucket}/object/manifests/*", f"{bucket}/tail/*", logs}
+                for statement in found:
+                    named = statement["Resource"]
+                    for resource in named if isinstance(named, list) else [named]:
+                        self.assertIn(resource, {"*"} if statement["Sid"] == "Trace" else there, statement["Sid"])
+
+    def test_two_side_by_side(self):
+        first, made_first = self.stack("team-a")
+        second, made_second = self.stack("team-b")
+        for key in first:
+            self.assertNotEqual(first[key], second[key], key)
+        self.assertEqual(made_first.keys(), made_second.keys())
+        for key in (k for k, v in made_first.items() if v):
+            self.assertNotEqual(made_first[key], made_second[key], key)
+
+    def test_what_lasts_outlives_the_stack(self):
+        outputs, _ = deploy("short-lived")
+        cloudformation.delete_stack(StackName="short-lived")
+        self.assertIn(outputs["Table"], tables())
+        self.assertIn(outputs["Bucket"], buckets())
+        state = [s["StackName"] for s in cloudformation.list_stacks(StackStatusFilter=["CREATE_COMPLETE"])["StackSummaries"]
+                 if s["StackName"].startswith("short-lived-State-")]
+        self.assertEqual(len(state), 1)
+
+        with self.subTest("and is served again"):
+            again, made = self.stack("short-lived", Table=outputs["Table"], Bucket=outputs["Bucket"])
+            self.assertNotIn("State", made)
+            self.assertEqual((again["Table"], again["Bucket"]), (outputs["Table"], outputs["Bucket"]))
+            got = boto3.client("lambda").get_function_configuration(FunctionName=made["Pull"])
+            self.assertEqual(got["Environment"]["Variables"]["BERTH_TABLE"], outputs["Table"])
+            named = json.dumps(statements(made["PushRole"]))
+            self.assertIn(f"table/{outputs['Table']}\"", named)
+            self.assertIn(f":::{outputs['Bucket']}/object/*", named)
+
+        with self.subTest("even if its own stack is deleted"):
+            cloudformation.delete_stack(StackName=state[0])
+            self.assertIn(outputs["Table"], tables())
+            self.assertIn(outputs["Bucket"], buckets())
+
+    def test_what_costs_is_off(self):
+        _, made = self.stack("plain")
+        self.assertEqual(sorted(made), sorted(
+            ["State", "Api", "ApiApiGatewayDefaultStage", "AccessLogs"]
+            + [n + part for n in FUNCTIONS for part in ("", "Role", "Logs")]
+            + ["PullRestPermission", "PushPostPermission", "PushPatchPermission", "PushPutPermission", "DeleteDeletePermission"]))
+
+    def test_everything_on(self):
+        topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:operators"
+        certificate = f"arn:aws:acm:{REGION}:{ACCOUNT}:certificate/00000000-0000-0000-0000-000000000000"
+        outputs, made = self.stack("full", AlarmTopic=topic, Dashboard="true", Tracing="true",
+                                   DomainName="registry.example.com", CertificateArn=certificate)
+        self.assertResolved(outputs)
+        self.assertEqual(outputs["Registry"], "registry.example.com")
+        self.assertEqual(outputs["Login"], "docker login registry.example.com")
+        self.assertTrue(outputs["DomainTarget"] and outputs["DomainZone"])
+        for name in ("ServerErrors", "FunctionThrottles", "TableThrottles", "View", "Domain", "DomainMapping"):
+            self.assertIn(name, made)
+        body = boto3.client("cloudwatch").get_dashboard(DashboardName=made["View"])["DashboardBody"]
+        self.assertResolved(body)
+        self.assertEqual(len(json.loads(body)["widgets"]), 7)
+        self.assertIn(outputs["Table"], body)
+
+
+if __name__ == "__main__":
+    unittest.main()
