@@ -31,6 +31,7 @@ func allFigures() []figure {
 		{"tags", "pages of a list of 100,000 tags", takeTags},
 		{"memory", "the most memory resident while 16 clients push layers of 1 GiB", takeMemory},
 		{"coldstart", "functions until their first call for work, and their sizes", takeColdStart},
+		{"event", "allocations from a gateway's event to its response", takeEvent},
 	}
 }
 

@@ -63,6 +63,11 @@ var rows = []report.Row{
 		Ours: report.Value{Value: 64 << 20}, Peer: "the limit", Theirs: report.Value{Value: 12 << 30},
 		Ratio: report.Of([]float64{0.5}), Wanted: report.Bound{AtMost: 1},
 	},
+	{
+		Figure: "event", Case: "allocations", Unit: report.Count,
+		Ours: report.Value{Value: 1234}, Peer: "the limit", Theirs: report.Value{Value: 5},
+		Ratio: report.Of([]float64{246.8}),
+	},
 }
 
 func TestTable(t *testing.T) {
@@ -82,6 +87,7 @@ blob GET                               3,072 MiB/s, CPU 0.25 s/GiB       zot    
 all of 10                              34 ms                             olareg        1.50 s                            0.02                -       -
     as the note says
 16 pushes                              64 MiB                            the limit     12.0 GiB                          0.50                ≤ 1.00  ok
+allocations                            1,234                             the limit     5                                 246.80              -       -
 `
 	if got := "\n" + b.String(); got != want {
 		t.Errorf("got %s\nwant %s", got, want)
@@ -105,7 +111,7 @@ func TestJSONSaysTheVerdicts(t *testing.T) {
 	if len(got.Rows) != len(rows) {
 		t.Fatalf("got %d rows, want %d", len(got.Rows), len(rows))
 	}
-	for i, want := range []string{"ok", "short", "-", "ok"} {
+	for i, want := range []string{"ok", "short", "-", "ok", "-"} {
 		if r := got.Rows[i]; r.Verdict != want || r.Figure != rows[i].Figure || r.Ratio.Median != rows[i].Ratio.Median {
 			t.Errorf("row %d: got %+v, want verdict %s", i, r, want)
 		}
@@ -114,7 +120,7 @@ func TestJSONSaysTheVerdicts(t *testing.T) {
 
 func TestSummaryCounts(t *testing.T) {
 	got := report.Report{Rows: rows, Smoke: true}.Summary()
-	for _, want := range []string{"4 figures: 2 as wanted, 1 short, 1 beside which", "none of them counts"} {
+	for _, want := range []string{"5 figures: 2 as wanted, 1 short, 2 beside which", "none of them counts"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("got %q, want %q in it", got, want)
 		}

@@ -18,6 +18,7 @@ const (
 	Seconds   Unit = "seconds"
 	Bandwidth Unit = "bytes per second"
 	Bytes     Unit = "bytes"
+	Count     Unit = "count"
 )
 
 // format writes a value for people.
@@ -29,6 +30,8 @@ func (u Unit) format(v float64) string {
 		return bytes(v) + "/s"
 	case Bytes:
 		return bytes(v)
+	case Count:
+		return thousands(int64(math.Round(v)))
 	}
 	if v < 10 {
 		return fmt.Sprintf("%.1f/s", v)
