@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -23,7 +24,7 @@ type logPiece struct {
 	value func(*gateway, *exchange) string
 }
 
-var logVariable = regexp.MustCompile(`\$context\.[A-Za-z0-9.]+`)
+var variableName = regexp.MustCompile(`\$context(\.[A-Za-z0-9]+)+`)
 
 // parseLogFormat refuses variables that the HTTP API does not have: they are
 // spelling mistakes.
@@ -31,16 +32,30 @@ func parseLogFormat(format string) (logFormat, error) {
 	format = cmp.Or(format, DefaultLogFormat)
 	var f logFormat
 	end := 0
-	for _, at := range logVariable.FindAllStringIndex(format, -1) {
+	for _, at := range variableName.FindAllStringIndex(format, -1) {
 		name := format[at[0]+len("$context.") : at[1]]
-		value, ok := logVariables[name]
-		if !ok {
+		value := logVariable(name)
+		if value == nil {
 			return nil, fmt.Errorf("access log: $context.%s is no variable of an HTTP API", name)
 		}
 		f = append(f, logPiece{format[end:at[0]], value})
 		end = at[1]
 	}
 	return append(f, logPiece{text: format[end:]}), nil
+}
+
+// logVariable returns what renders a variable, or nil if there is none of that
+// name.
+func logVariable(name string) func(*gateway, *exchange) string {
+	if value, ok := logVariables[name]; ok {
+		return value
+	}
+	for _, unused := range []string{"authorizer.", "identity.", "customDomain."} {
+		if strings.HasPrefix(name, unused) {
+			return logNothing
+		}
+	}
+	return nil
 }
 
 // writeLog adds a line to the access log. Values are escaped for JSON, and one
@@ -91,7 +106,6 @@ var logVariables = map[string]func(*gateway, *exchange) string{
 	"awsEndpointRequestId":  logNothing,
 	"integration.requestId": logNothing,
 	"error.responseType":    logNothing,
-	"xrayTraceId":           logNothing,
 
 	"integration.error":             logIntegrationError,
 	"integrationErrorMessage":       logIntegrationError,

@@ -41,7 +41,7 @@ func TestAccessLog(t *testing.T) {
 		{
 			"HEAD /v2/x HTTP/1.1\r\n", errors.New("exit\nstatus 1"),
 			map[string]string{"method": "HEAD", "path": "/v2/x", "route": "$default", "status": "500", "responseLength": "35",
-				"integrationStatus": "-", "integrationError": "exit\nstatus 1", "error": "Internal Server Error", "userAgent": "-"},
+				"integrationStatus": "200", "integrationError": "exit\nstatus 1", "error": "Internal Server Error", "userAgent": "-"},
 		},
 	} {
 		d.fails = c.fails

@@ -57,7 +57,7 @@ type Deviations struct {
 	// ThrottledStatus is what clients are answered when Lambda throttles the
 	// function; 503 if 0. REST APIs answer 500, says a question on AWS re:Post
 	// (QUfI6bsdd0SOiPeyimzxSkfQ); of HTTP APIs nothing certain was found.
-	ThrottledStatus int64
+	ThrottledStatus int
 
 	// ClockSkew is added to the time that the Date header tells.
 	ClockSkew time.Duration
@@ -66,7 +66,8 @@ type Deviations struct {
 // Set flips the assumption of a name such as decode-path. Those that are more
 // than a yes or no need a value: bytes, a status, a path or a duration.
 func (d *Deviations) Set(name, value string) error {
-	field, ok := d.fields()[name]
+	changed := *d
+	field, ok := changed.fields()[name]
 	if !ok {
 		return fmt.Errorf("deviation %q is none of %s", name, strings.Join(DeviationNames(), ", "))
 	}
@@ -78,6 +79,10 @@ func (d *Deviations) Set(name, value string) error {
 		if *field, err = strconv.ParseInt(value, 10, 64); err == nil && *field <= 0 {
 			err = fmt.Errorf("%d is not above 0", *field)
 		}
+	case *int:
+		if *field, err = strconv.Atoi(value); err == nil && http.StatusText(*field) == "" {
+			err = fmt.Errorf("%d is no status", *field)
+		}
 	case *time.Duration:
 		*field, err = time.ParseDuration(value)
 	case *string:
@@ -85,12 +90,10 @@ func (d *Deviations) Set(name, value string) error {
 			err = fmt.Errorf("%q does not start with a slash, or ends in one", value)
 		}
 	}
-	if err == nil && d.ThrottledStatus != 0 && http.StatusText(int(d.ThrottledStatus)) == "" {
-		err = fmt.Errorf("%d is no status", d.ThrottledStatus)
-	}
 	if err != nil {
 		return fmt.Errorf("deviation %s: %w", name, err)
 	}
+	*d = changed
 	return nil
 }
 

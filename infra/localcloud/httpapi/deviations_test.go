@@ -50,8 +50,12 @@ func TestDeviationsSetRefuses(t *testing.T) {
 		{"clock-skew", "5"}, {"clock-skew", ""}, {"stage-prefix", ""}, {"stage-prefix", "prod"}, {"stage-prefix", "/prod/"},
 		{"throttled-status", "999"}, {"", ""},
 	} {
-		if err := new(httpapi.Deviations).Set(c[0], c[1]); err == nil {
+		var d httpapi.Deviations
+		if err := d.Set(c[0], c[1]); err == nil {
 			t.Errorf("%s=%s: no error", c[0], c[1])
+		}
+		if d != (httpapi.Deviations{}) {
+			t.Errorf("%s=%s was refused and yet set: %+v", c[0], c[1], d)
 		}
 	}
 }

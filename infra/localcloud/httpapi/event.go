@@ -28,7 +28,8 @@ func (g *gateway) event(w http.ResponseWriter, r *http.Request, x *exchange, t t
 	}
 	x.path = g.dev.StagePrefix + t.path
 	text := g.arrivesAsText(r, body.Bytes())
-	dst := make([]byte, 0, headerSize(r)*2+1024+int64(base64.StdEncoding.EncodedLen(body.Len())))
+	// The path is told up to three times. To grow would copy the body.
+	dst := make([]byte, 0, headerSize(r)*4+1024+int64(base64.StdEncoding.EncodedLen(body.Len())))
 	dst = append(dst, '{')
 	dst = appendField(dst, "version", "2.0")
 	dst = appendField(dst, "routeKey", x.routeKey)

@@ -162,16 +162,17 @@ func (g *gateway) invoke(ctx context.Context, x *exchange, route *route, event [
 	}
 }
 
-// failure is what clients are told of an invocation that went wrong.
+// failure is what clients are told of an invocation that went wrong. To Lambda
+// a function that failed is one that was invoked, which is a 200.
 func (g *gateway) failure(x *exchange, err error) error {
+	x.integrationStatus = http.StatusOK
 	if err == nil {
-		x.integrationStatus = http.StatusOK
 		return nil
 	}
 	x.integrationError = err.Error()
 	if errors.Is(err, ErrThrottled) {
 		x.integrationStatus = http.StatusTooManyRequests
-		return refusal{g.dev.ThrottledStatus, http.StatusText(int(g.dev.ThrottledStatus))}
+		return refusal{g.dev.ThrottledStatus, http.StatusText(g.dev.ThrottledStatus)}
 	}
 	return errInternal
 }

@@ -8,7 +8,7 @@ import (
 // A refusal is what the gateway answers by itself. Its body is not what an OCI
 // client expects of an error, and nothing behind the gateway can change that.
 type refusal struct {
-	status  int64
+	status  int
 	message string
 }
 
@@ -31,11 +31,13 @@ var (
 
 // refuse makes an answer of what went wrong.
 func (x *exchange) refuse(err error) answer {
-	why := errInternal
-	errors.As(err, &why)
+	why, ok := errors.AsType[refusal](err)
+	if !ok {
+		why = errInternal
+	}
 	x.errorMessage = why.message
 	return answer{
-		status: int(why.status),
+		status: why.status,
 		header: http.Header{"Content-Type": {"application/json"}},
 		body:   []byte(`{"message":"` + why.message + `"}`),
 	}
