@@ -21,7 +21,7 @@ const (
 	dial      = 2 * time.Second // also for the TLS handshake
 	idle      = 20 * time.Second
 	silence   = 4 * time.Second
-	idleConns = 32 // per host; the widest request reads that many items at once
+	idleConns = 8 // per host; net/http's 2 are fewer than an upload has under way
 )
 
 // How long a service may think before the first byte of its answer. DynamoDB
