@@ -83,14 +83,18 @@ func infer(payload []byte) (answer, error) {
 }
 
 func readHeaders(value []byte, header http.Header) error {
-	var headers map[string]string
-	if err := json.Unmarshal(value, &headers); err != nil {
-		return err
+	if string(value) == "null" {
+		return nil
 	}
-	for name, value := range headers {
-		header.Add(name, value)
-	}
-	return nil
+	var wrong error
+	err := members(value, func(name string, value []byte) {
+		plain, err := unquote(value)
+		if err != nil {
+			wrong = fmt.Errorf("header %s: %w", name, err)
+		}
+		header.Add(name, string(plain))
+	})
+	return errors.Join(err, wrong)
 }
 
 func readCookies(value []byte, header http.Header) error {
