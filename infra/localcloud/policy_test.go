@@ -121,6 +121,8 @@ func driveMounts(c *client) {
 		c.want(201, "POST", "/v2/team/derived/blobs/uploads/?from=team/base&mount="+digest(b), nil)
 	}
 	c.want(202, "POST", "/v2/team/derived/blobs/uploads/?from=team/base&mount="+digest([]byte("absent")), nil)
+	c.want(201, "POST", "/v2/team/other/blobs/uploads/?mount="+digest(large), nil) // from wherever it is
+	c.want(202, "DELETE", "/v2/team/other/blobs/"+digest(large), nil)
 	c.want(202, "DELETE", "/v2/team/base/blobs/"+digest(large), nil)
 	c.want(307, "GET", "/v2/team/derived/blobs/"+digest(large), nil)
 	c.want(202, "DELETE", "/v2/team/derived/blobs/"+digest(large), nil)
@@ -135,6 +137,11 @@ func driveAbsent(c *client) {
 	c.want(404, "DELETE", "/v2/team/app/blobs/"+nothing, nil)
 	c.want(404, "PATCH", "/v2/team/app/blobs/uploads/none", []byte("x"), "Content-Type", "application/octet-stream")
 	c.want(400, "PUT", "/v2/team/app/manifests/v9", image([]byte("not there"), nil, nil), "Content-Type", imageType)
+	child := image([]byte("never pushed"), nil, nil)
+	entry, _ := json.Marshal(describe(imageType, child))
+	c.want(400, "PUT", "/v2/team/app/manifests/sparse", fmt.Appendf(nil,
+		`{"schemaVersion":2,"mediaType":%q,"manifests":[%s]}`, indexType, entry), "Content-Type", indexType)
+	c.want(404, "GET", "/v2/team/app/manifests/"+digest(child), nil)
 	c.want(405, "OPTIONS", "/v2/team/app/manifests/v1", nil)
 }
 
