@@ -166,7 +166,11 @@ func TestIdleProcessDies(t *testing.T) {
 	f := newFunction(t, lambda.Config{Timeout: 10 * time.Second, Concurrency: 1})
 	for i := range 20 {
 		first := invoke(t, f, order{})
-		if err := syscall.Kill(first.PID, syscall.SIGKILL); err != nil {
+		process, err := os.FindProcess(first.PID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := process.Kill(); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Duration(i%5) * 500 * time.Microsecond)
@@ -193,4 +197,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-func alive(pid int) bool { return syscall.Kill(pid, 0) == nil }
+func alive(pid int) bool {
+	process, err := os.FindProcess(pid)
+	return err == nil && process.Signal(syscall.Signal(0)) == nil
+}
