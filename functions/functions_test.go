@@ -41,12 +41,12 @@ func TestMainsAreThin(t *testing.T) {
 // A function that lacks its settings says what it lacks and ends: Lambda then
 // has that in the log, and refuses requests.
 func TestFunctionWithoutSettings(t *testing.T) {
+	dir := t.TempDir()
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", dir, "./...").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
 	each(t, func(t *testing.T, name string) {
-		binary := filepath.Join(t.TempDir(), "bootstrap")
-		if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./"+name).CombinedOutput(); err != nil {
-			t.Fatalf("build: %v\n%s", err, out)
-		}
-		function := exec.CommandContext(t.Context(), binary)
+		function := exec.CommandContext(t.Context(), filepath.Join(dir, name))
 		function.Env = []string{"BERTH_TABLE=items", "BERTH_HEAD_LENGTH=guessed"}
 		out, err := function.CombinedOutput()
 		var exit *exec.ExitError

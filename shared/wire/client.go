@@ -45,29 +45,35 @@ func endpoint(url string) *string {
 }
 
 const (
-	// attempts of one call, which with the time-outs of the transport end well
-	// inside the 29 s of a request, even if each one runs into its own.
-	attempts = 3
-	// firstPause and longestPause bound the pauses between them. The SDK's
-	// default begins with up to a second, which is more than most requests
-	// take.
-	firstPause   = 25 * time.Millisecond
-	longestPause = 500 * time.Millisecond
+	// attempts of one call. Even if each runs into the time-out of the
+	// transport, they end inside the 29 s of a request.
+	attempts = 4
+	// firstPause is the bound of the pause after a first failure, such as a
+	// connection that has died, and throttledPause that after a service has
+	// asked for less. They double. The SDK's own begins with a second, which
+	// is more than most requests take.
+	firstPause     = 25 * time.Millisecond
+	throttledPause = 250 * time.Millisecond
+	longestPause   = time.Second
 )
 
 // newRetryer retries what the SDK's standard retries, only sooner.
 func newRetryer() aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts = attempts
-		o.Backoff = retry.BackoffDelayerFunc(func(attempt int, _ error) (time.Duration, error) {
-			return pause(attempt), nil
+		throttles := retry.IsErrorThrottles(o.Throttles)
+		o.Backoff = retry.BackoffDelayerFunc(func(attempt int, err error) (time.Duration, error) {
+			if throttles.IsErrorThrottle(err).Bool() {
+				return pause(throttledPause, attempt), nil
+			}
+			return pause(firstPause, attempt), nil
 		})
 	})
 }
 
-// pause draws the pause after an attempt, counted from one. The bound doubles,
-// and half of it is drawn, so that those who failed together part.
-func pause(attempt int) time.Duration {
-	bound := min(firstPause<<min(max(attempt-1, 0), 10), longestPause)
+// pause draws the pause after an attempt, counted from one. Half of its bound
+// is drawn, so that those who failed together part.
+func pause(first time.Duration, attempt int) time.Duration {
+	bound := min(first<<min(max(attempt-1, 0), 10), longestPause)
 	return bound/2 + rand.N(bound/2)
 }

@@ -60,8 +60,8 @@ func observer(log *requestlog.Log) func(*http.Request, distribution.Exchange) {
 			log.Write(r.Context(), x)
 			return
 		}
-		init := max(0, age()-time.Since(ready))
-		log.Write(r.Context(), x, slog.Bool("cold", true), slog.Duration("init", init))
+		start := max(0, age()-time.Since(ready))
+		log.Write(r.Context(), x, slog.Bool("cold", true), slog.Duration("init", start))
 	}
 }
 

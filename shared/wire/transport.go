@@ -29,7 +29,7 @@ const (
 // begins its answer in time and ends it late.
 const (
 	tableAnswer  = 4 * time.Second
-	bucketAnswer = 8 * time.Second
+	bucketAnswer = 6 * time.Second
 )
 
 // A transport is what a client of the SDK sends its requests by. It follows no

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -187,32 +188,47 @@ func TestConnectionThatFellSilent(t *testing.T) {
 	}
 }
 
-// A service that is down costs a request a part of its time, not all of it.
+// A service that is down costs a request a part of its time, and one that
+// throttles a larger one.
 func TestRetriesAreFewAndFast(t *testing.T) {
-	var count atomic.Int64
-	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		count.Add(1)
-		w.WriteHeader(http.StatusServiceUnavailable)
-	}))
-	t.Cleanup(web.Close)
-	client := newDynamoDB(Config{Region: "eu-central-1", Credentials: credentialsOfNobody(), DynamoDB: web.URL})
-	start := time.Now()
-	if err := getItem(t.Context(), client); err == nil || !strings.Contains(err.Error(), "503") {
-		t.Errorf("got %v", err)
+	for _, c := range []struct {
+		status      int
+		body        string
+		least, most time.Duration
+	}{
+		{503, "", 0, time.Second},
+		{400, `{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException"}`, 800 * time.Millisecond, 4 * time.Second},
+	} {
+		var count atomic.Int64
+		web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			count.Add(1)
+			w.WriteHeader(c.status)
+			io.WriteString(w, c.body)
+		}))
+		client := newDynamoDB(Config{Region: "eu-central-1", Credentials: credentialsOfNobody(), DynamoDB: web.URL})
+		start := time.Now()
+		if err := getItem(t.Context(), client); err == nil || !strings.Contains(err.Error(), strconv.Itoa(c.status)) {
+			t.Errorf("%d: got %v", c.status, err)
+		}
+		if took := time.Since(start); count.Load() != attempts || took < c.least || took > c.most {
+			t.Errorf("%d: %d attempts in %v, want %d in %v to %v", c.status, count.Load(), took, attempts, c.least, c.most)
+		}
+		web.Close()
 	}
-	if count.Load() != attempts || time.Since(start) > time.Second {
-		t.Errorf("%d attempts in %v, want %d in less than a second", count.Load(), time.Since(start), attempts)
-	}
+}
+
+// A service that takes connections and never answers must not use up a request.
+func TestAttemptsEndInsideARequest(t *testing.T) {
 	const request = 29 * time.Second
-	if most := attempts * (bucketAnswer + longestPause); most > request-margin {
-		t.Errorf("a service that never answers has a call take %v, more than a request may", most)
+	if most := attempts*bucketAnswer + (attempts-1)*longestPause; most > request-margin {
+		t.Errorf("a call may take %v of a request's %v", most, request)
 	}
 }
 
 func TestPause(t *testing.T) {
 	for attempt, most := range map[int]time.Duration{0: firstPause, 1: firstPause, 2: 2 * firstPause, 3: 4 * firstPause, 100: longestPause} {
 		for range 100 {
-			if got := pause(attempt); got < most/2 || got >= most {
+			if got := pause(firstPause, attempt); got < most/2 || got >= most {
 				t.Fatalf("after attempt %d: got %v, want %v to %v", attempt, got, most/2, most)
 			}
 		}
