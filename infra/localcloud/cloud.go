@@ -123,7 +123,10 @@ func (c *cloud) readTemplate() error {
 // makeFolder makes the folder of all files.
 func (c *cloud) makeFolder(context.Context) error {
 	if c.data != "" {
-		return os.MkdirAll(c.data, 0o700)
+		if err := os.MkdirAll(c.data, 0o700); err != nil {
+			return fmt.Errorf("make the folder of the data: %w", err)
+		}
+		return nil
 	}
 	var err error
 	if c.data, err = os.MkdirTemp("", "localcloud-"); err != nil {
@@ -150,7 +153,7 @@ func (c *cloud) build(ctx context.Context) error {
 	select {
 	case <-s.ended:
 	case <-ctx.Done():
-		return ctx.Err()
+		return fmt.Errorf("build the functions: %w", ctx.Err())
 	}
 	if !s.cmd.ProcessState.Success() {
 		return s.failure(errors.New("build the functions: " + s.cmd.ProcessState.String()))

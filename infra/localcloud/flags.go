@@ -14,7 +14,7 @@ import (
 
 type flags struct {
 	Template  string            `default:"template.yaml" placeholder:"FILE" help:"The template that says what runs."`
-	Parameter map[string]string `mapsep:"none" placeholder:"NAME=VALUE" help:"A parameter of the template. AWS::Region, AWS::StackName and AWS::AccountId can be given too."`
+	Parameter map[string]string `mapsep:"none" placeholder:"NAME=VALUE" help:"A parameter of the template. AWS::StackName can be given as well."`
 
 	Listen  string `default:"127.0.0.1:0" help:"Address of the registry."`
 	Control string `default:"127.0.0.1:0" help:"Address of the control endpoint; on loopback only."`

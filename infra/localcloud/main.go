@@ -7,6 +7,10 @@
 // Its first two lines of output are the address of the registry and that of a
 // control endpoint, which injects faults and says what was done. It stays until
 // it is interrupted, and leaves nothing behind.
+//
+// What takes days is not played: nothing expires from the table by its TTL or
+// from the bucket by its lifecycle rules. Nor are encryption, versions, backups,
+// bucket policies, alarms, domain names and traces.
 package main
 
 import (
@@ -24,42 +28,42 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // run returns the exit status: 1 for a cloud that failed, 2 for flags that were
 // not understood.
-func run(args []string, out, errors io.Writer) int {
+func run(args []string, out, log io.Writer) int {
 	var f flags
 	parser, err := kong.New(&f,
 		kong.Name("localcloud"),
 		kong.Description("Localcloud plays AWS on this machine. Start it at the root of the project."),
 		kong.Vars(helpVariables()),
-		kong.Writers(out, errors),
+		kong.Writers(out, log),
 	)
 	if err != nil {
-		fmt.Fprintln(errors, "localcloud:", err)
+		fmt.Fprintln(log, "localcloud:", err)
 		return 1
 	}
 	if _, err := parser.Parse(args); err != nil {
-		fmt.Fprintf(errors, "localcloud: %v; see --help\n", err)
+		fmt.Fprintf(log, "localcloud: %v; see --help\n", err)
 		return 2
 	}
-	if err := serve(f, out, errors); err != nil {
-		fmt.Fprintln(errors, "localcloud:", err)
+	if err := serve(f, out, log); err != nil {
+		fmt.Fprintln(log, "localcloud:", err)
 		return 1
 	}
 	return 0
 }
 
 // serve runs the cloud until a signal comes. One that comes during the start
-// ends that.
-func serve(f flags, out, errors io.Writer) (err error) {
+// ends that, and is no failure.
+func serve(f flags, out, log io.Writer) (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	cfg, err := f.config(errors)
+	cfg, err := f.config(log)
 	if err != nil {
 		return err
 	}
 	c, err := start(ctx, cfg)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil // told to stop before all stood
+			return nil
 		}
 		return err
 	}
@@ -73,6 +77,7 @@ func serve(f flags, out, errors io.Writer) (err error) {
 	}
 	select {
 	case <-ctx.Done():
+		stop() // a second signal ends us at once
 		return nil
 	case err := <-c.failed:
 		return err

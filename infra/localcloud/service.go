@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -44,37 +42,15 @@ func (c *cloud) startServices(ctx context.Context) error {
 	return nil
 }
 
-// startDynamoDB starts the engine, which says its address on its first line.
-func (c *cloud) startDynamoDB(ctx context.Context) error {
-	s := c.service("dynamodb", "scripts/services/dynamodb")
-	line, write, err := os.Pipe()
-	if err != nil {
-		return fmt.Errorf("open a pipe: %w", err)
-	}
-	defer line.Close()
-	s.cmd.Stdout = write
-	err = s.start(c)
-	write.Close()
-	if err != nil {
-		return err
-	}
-	if err := line.SetReadDeadline(time.Now().Add(serviceTimeout)); err != nil {
-		return fmt.Errorf("wait for its address: %w", err)
-	}
-	stop := context.AfterFunc(ctx, func() { _ = line.SetReadDeadline(time.Now()) })
-	defer stop()
-	address, err := bufio.NewReader(line).ReadString('\n')
-	if err != nil {
-		return s.failure(fmt.Errorf("wait for its address: %w", err))
-	}
-	c.dynamoDB = strings.TrimSpace(address)
-	return s.await(ctx, c.dynamoDB)
+func (c *cloud) startDynamoDB(ctx context.Context) (err error) {
+	c.dynamoDB, err = c.startServer(ctx, "/", func(address string) *service {
+		_, port, _ := net.SplitHostPort(address) // it was just made of both
+		return c.service("dynamodb", "scripts/services/dynamodb", port)
+	})
+	return err
 }
 
-// startS3 starts the S3 server. It cannot choose a port by itself, and another
-// may take the one that was free a moment ago.
 func (c *cloud) startS3(ctx context.Context) error {
-	const attempts = 3
 	root, err := filepath.Abs(filepath.Join(c.data, "s3"))
 	if err != nil {
 		return fmt.Errorf("find the folder: %w", err)
@@ -82,22 +58,33 @@ func (c *cloud) startS3(ctx context.Context) error {
 	if err := os.MkdirAll(root, 0o700); err != nil {
 		return fmt.Errorf("make the folder: %w", err)
 	}
+	c.s3, err = c.startServer(ctx, "/health", func(address string) *service {
+		return c.service("s3", "scripts/services/s3", "--listen", address, "--root", root, "--region", region,
+			"--access-key", c.s3AccessKey, "--secret-key", c.s3SecretKey)
+	})
+	return err
+}
+
+// startServer starts a server on a free port and returns its URL once it
+// answers at a path. Another may take the port that was free a moment ago; then
+// the server ends, and is started anew on another.
+func (c *cloud) startServer(ctx context.Context, path string, on func(address string) *service) (string, error) {
+	const attempts = 3
+	var err error
 	for range attempts {
 		var address string
 		if address, err = freeAddress(); err != nil {
-			return err
+			return "", err
 		}
-		s := c.service("s3", "scripts/services/s3", "--listen", address, "--root", root, "--region", region,
-			"--access-key", c.s3AccessKey, "--secret-key", c.s3SecretKey)
+		s := on(address)
 		if err = s.start(c); err != nil {
-			return err
+			return "", err
 		}
-		c.s3 = "http://" + address
-		if err = s.await(ctx, c.s3+"/health"); err == nil {
-			return nil
+		if err = s.await(ctx, "http://"+address+path); err == nil || ctx.Err() != nil {
+			return "http://" + address, err
 		}
 	}
-	return err
+	return "", err
 }
 
 func freeAddress() (string, error) {
@@ -131,10 +118,7 @@ func (s *service) start(c *cloud) error {
 		return fmt.Errorf("open its log: %w", err)
 	}
 	defer log.Close()
-	s.cmd.Stderr = log
-	if s.cmd.Stdout == nil {
-		s.cmd.Stdout = log
-	}
+	s.cmd.Stdout, s.cmd.Stderr = log, log
 	started := make(chan error, 1)
 	go s.run(started)
 	if err := <-started; err != nil {

@@ -9,8 +9,8 @@ import (
 // for what AWS::NoValue removes.
 type function func(s *scope, arguments *node) (*node, error)
 
-// functions are the intrinsic functions that give a value.
-func functionNamed(name string) (function, bool) {
+// intrinsic returns the function of a name.
+func intrinsic(name string) (function, bool) {
 	f, ok := map[string]function{
 		"Ref":           (*scope).ref,
 		"Fn::GetAtt":    (*scope).getAtt,
@@ -38,7 +38,7 @@ func call(n *node) (name string, arguments *node, ok bool) {
 // remains of it. Of Fn::If only the branch that holds is looked at.
 func (s *scope) evaluate(n *node) (*node, error) {
 	if name, arguments, ok := call(n); ok {
-		f, ok := functionNamed(name)
+		f, ok := intrinsic(name)
 		if !ok {
 			return nil, n.at.errorf("unknown function %s", name)
 		}
@@ -91,10 +91,7 @@ func (s *scope) words(n *node) ([]string, error) {
 		return nil, n.at.errorf("this gives no list")
 	}
 	var out []string
-	err = each(text(new(string)))(v)
-	for _, item := range v.items {
-		out = append(out, item.text)
-	}
+	err = texts(&out)(v)
 	return out, err
 }
 

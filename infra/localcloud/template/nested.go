@@ -78,7 +78,7 @@ func textMap(to map[string]string) field {
 
 // outputOf is an output of a nested stack.
 func (s *scope) outputOf(r *resource, at position, name string) (string, error) {
-	if r.model.read == nil || r.properties.get("TemplateURL") == nil {
+	if r.properties.get("TemplateURL") == nil {
 		return "", at.errorf("%s is no nested stack and has no outputs", r.id)
 	}
 	inner, err := s.inner(r)
