@@ -53,7 +53,10 @@ func runOnOwnServer(m *testing.M) (code int, err error) {
 		return 0, err
 	}
 	host = server.Addr
-	return runTests(m), server.Stop()
+	if code = runTests(m); code != 0 {
+		fmt.Fprintf(os.Stderr, "The registry's last words:\n%s", server.Output())
+	}
+	return code, server.Stop()
 }
 
 // startShared starts the registry that the tests share.
