@@ -31,6 +31,8 @@ func allFigures() []figure {
 		{"tags", "pages of a list of 100,000 tags", takeTags},
 		{"memory", "the most memory resident while 16 clients push layers of 1 GiB", takeMemory},
 		{"coldstart", "functions until their first call for work, and their sizes", takeColdStart},
+		{"cloud", "a manifest through the local cloud, beside a bare read of its item", takeCloud},
+		{"function", "a function that is asked for a manifest, event after event", takeFunction},
 		{"event", "allocations from a gateway's event to its response", takeEvent},
 	}
 }

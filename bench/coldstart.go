@@ -28,15 +28,10 @@ func takeColdStart(ctx context.Context, s *stage) error {
 	if err != nil {
 		return err
 	}
-	runtime, err := function.NewRuntime()
-	if err != nil {
-		return err
-	}
-	defer runtime.Close()
 	names := ours(bootstraps)
 	rivals := append(names, function.Empty)
 	times, err := race(ctx, s.starts, len(rivals), func(ctx context.Context, i int) (time.Duration, error) {
-		return runtime.ColdStart(ctx, bootstraps[rivals[i]])
+		return function.ColdStart(ctx, bootstraps[rivals[i]])
 	})
 	if err != nil {
 		return err

@@ -43,7 +43,8 @@ type scale struct {
 	memoryLayer   int64
 	memoryClients int
 
-	starts int // of each function
+	starts           int   // of each function
+	cloudConnections []int // to the local cloud
 }
 
 func fullScale() scale {
@@ -53,7 +54,7 @@ func fullScale() scale {
 		attached: 10_000, attachedAll: 2_000, attachBlock: 250,
 		referrers: 10_000, referrersAll: 2_000, tags: 100_000,
 		memoryLayer: 1 << 30, memoryClients: 16,
-		starts: 60,
+		starts: 60, cloudConnections: []int{1, 16},
 	}
 }
 
@@ -64,7 +65,7 @@ func smokeScale() scale {
 		attached: 80, attachedAll: 40, attachBlock: 10,
 		referrers: 200, referrersAll: 100, tags: 1_000,
 		memoryLayer: 8 << 20, memoryClients: 16,
-		starts: 2,
+		starts: 2, cloudConnections: []int{1, 16},
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"slices"
 	"time"
 
 	"github.com/berthregistry/berth/bench/client"
@@ -70,9 +71,10 @@ func (s *stage) keep(t *target.Target, err error) (*target.Target, error) {
 	return t, err
 }
 
-// clear ends the servers and removes their data.
+// clear ends the servers, those that others stand on last, and removes their
+// data.
 func (s *stage) clear() {
-	for _, t := range s.started {
+	for _, t := range slices.Backward(s.started) {
 		t.Stop()
 	}
 	os.RemoveAll(s.dir)
@@ -103,8 +105,8 @@ func (s *stage) measure(ctx context.Context, t *target.Target, l load.Load) (sam
 	return sample{r, after - before}, err
 }
 
-func cpuTime(t *target.Target) (time.Duration, error) {
-	spent, err := t.CPUTime()
+func cpuTime(of interface{ CPUTime() (time.Duration, error) }) (time.Duration, error) {
+	spent, err := of.CPUTime()
 	if errors.Is(err, machine.ErrUnknown) {
 		return 0, nil
 	}

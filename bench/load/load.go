@@ -25,6 +25,7 @@ type Load struct {
 	Method      string
 	Path        string            // with the query
 	Header      map[string]string // besides Host
+	Body        []byte            // nil: none
 	Status      int               // that every answer must have
 	Size        int64             // of the body that every answer must have
 	Connections int
@@ -95,18 +96,29 @@ func (l Load) request() []byte {
 	for name, value := range l.Header {
 		b = fmt.Appendf(b, "%s: %s\r\n", name, value)
 	}
-	return append(b, "\r\n"...)
+	if l.Body != nil {
+		b = fmt.Appendf(b, "Content-Length: %d\r\n", len(l.Body))
+	}
+	b = append(b, "\r\n"...)
+	return append(b, l.Body...)
 }
 
 func sum(lanes []*lane, elapsed time.Duration) Result {
-	r := Result{Elapsed: elapsed}
 	var all []time.Duration
 	for _, lane := range lanes {
 		all = append(all, lane.latencies...)
+	}
+	r := Of(all, elapsed)
+	for _, lane := range lanes {
 		r.Bytes += lane.bytes
 	}
-	slices.Sort(all)
-	r.Requests = len(all)
-	r.P50, r.P99 = all[len(all)/2], all[len(all)*99/100]
 	return r
+}
+
+// Of is the result of at least one request, of whose bytes nothing is known. It
+// sorts the latencies.
+func Of(latencies []time.Duration, elapsed time.Duration) Result {
+	slices.Sort(latencies)
+	n := len(latencies)
+	return Result{Requests: n, Elapsed: elapsed, P50: latencies[n/2], P99: latencies[n*99/100]}
 }

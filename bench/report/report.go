@@ -31,9 +31,12 @@ type Row struct {
 	Theirs Value  `json:"theirs"`
 	// Ratio is Ours to Theirs. It is the median of the ratios of the rounds,
 	// and so not quite that of the medians.
-	Ratio  Spread `json:"ratio"`
-	Wanted Bound  `json:"wanted"`
-	Note   string `json:"note,omitempty"`
+	Ratio Spread `json:"ratio"`
+	// Difference is Ours less Theirs, round by round, where somebody asks what
+	// the one adds to the other.
+	Difference *Spread `json:"difference,omitempty"`
+	Wanted     Bound   `json:"wanted"`
+	Note       string  `json:"note,omitempty"`
 }
 
 // A Value is a figure and what is worth to be said beside it.

@@ -56,7 +56,7 @@ var rows = []report.Row{
 	{
 		Figure: "referrers", Case: "all of 10", Unit: report.Seconds,
 		Ours: report.Value{Value: 0.0345}, Peer: "olareg", Theirs: report.Value{Value: 1.5},
-		Ratio: report.Of([]float64{0.02}), Note: "as the note says",
+		Ratio: report.Of([]float64{0.02}), Difference: &report.Spread{Median: -1.4655, Low: -2, High: 0.000_02}, Note: "as the note says",
 	},
 	{
 		Figure: "memory", Case: "16 pushes", Unit: report.Bytes,
@@ -85,6 +85,7 @@ figure                                 ours                              peer   
 manifest GET                           12,345/s, p99 250 µs, CPU 30 µs   bare          20,000/s, p99 1.50 ms             0.62 (0.60-0.70)    ≥ 0.60  ok
 blob GET                               3,072 MiB/s, CPU 0.25 s/GiB       zot           512 MiB/s                         6.00                ≥ 7.00  short
 all of 10                              34 ms                             olareg        1.50 s                            0.02                -       -
+    the difference is -1.47 s (-2.00 s to 20 µs)
     as the note says
 16 pushes                              64 MiB                            the limit     12.0 GiB                          0.50                ≤ 1.00  ok
 allocations                            1,234                             the limit     5                                 246.80              -       -

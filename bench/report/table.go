@@ -41,14 +41,14 @@ func (u Unit) format(v float64) string {
 
 func duration(seconds float64) string {
 	d := time.Duration(seconds * float64(time.Second))
-	switch {
-	case d < 10*time.Microsecond:
+	switch size := d.Abs(); { // a difference may be negative
+	case size < 10*time.Microsecond:
 		return fmt.Sprintf("%.1f µs", seconds*1e6)
-	case d < time.Millisecond:
+	case size < time.Millisecond:
 		return fmt.Sprintf("%d µs", d.Microseconds())
-	case d < 10*time.Millisecond:
+	case size < 10*time.Millisecond:
 		return fmt.Sprintf("%.2f ms", d.Seconds()*1e3)
-	case d < time.Second:
+	case size < time.Second:
 		return fmt.Sprintf("%.0f ms", d.Seconds()*1e3)
 	}
 	return fmt.Sprintf("%.2f s", d.Seconds())
@@ -94,9 +94,14 @@ func WriteHead(w io.Writer) error {
 	return err
 }
 
-// Write writes the row as a line of the table, and its note beneath it.
+// Write writes the row as a line of the table, and beneath it the difference and
+// the note.
 func (r Row) Write(w io.Writer) error {
 	line := columns(r.Case, r.Unit.cell(r.Ours), r.Peer, r.Unit.cell(r.Theirs), r.Ratio.String(), r.Wanted.String(), string(r.Verdict()))
+	if d := r.Difference; d != nil {
+		f := r.Unit.format
+		line += fmt.Sprintf("    the difference is %s (%s to %s)\n", f(d.Median), f(d.Low), f(d.High))
+	}
 	if r.Note != "" {
 		line += "    " + r.Note + "\n"
 	}

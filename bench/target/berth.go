@@ -12,12 +12,17 @@ import (
 // BuildBerth compiles the berth command of the checkout at root and returns
 // the path of the binary, which it writes to dir.
 func BuildBerth(ctx context.Context, root, dir string) (string, error) {
-	binary := filepath.Join(dir, "berth")
-	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/berth")
+	return build(ctx, root, dir, "./cmd/berth")
+}
+
+func build(ctx context.Context, root, dir, pkg string) (string, error) {
+	name := filepath.Base(pkg)
+	binary := filepath.Join(dir, name)
+	build := exec.CommandContext(ctx, "go", "build", "-o", binary, pkg)
 	build.Dir = root
 	machine.Tie(build)
 	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build berth: %w\n%s", err, out)
+		return "", fmt.Errorf("build %s: %w\n%s", name, err, out)
 	}
 	return binary, nil
 }

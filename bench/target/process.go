@@ -13,10 +13,12 @@ import (
 	"github.com/berthregistry/berth/bench/machine"
 )
 
-// How long a server may take until it answers, and to end when asked to.
+// How long a server may take until it answers, and to end when asked to. What is
+// installed or compiled at its first start may take longer.
 const (
-	startTimeout = 20 * time.Second
-	stopTimeout  = 10 * time.Second
+	startTimeout      = 20 * time.Second
+	firstStartTimeout = 15 * time.Minute
+	stopTimeout       = 20 * time.Second
 )
 
 // process is a server that was started here.
@@ -26,9 +28,18 @@ type process struct {
 	done chan struct{} // closed when it has ended
 }
 
-// start runs a server and returns when it answers at addr. All that it prints
+// start runs a registry and returns when it answers at addr. All that it prints
 // goes to a file in dir, as it would for somebody who keeps logs.
 func start(ctx context.Context, name, dir, addr string, cmd *exec.Cmd) (*Target, error) {
+	return startUntil(ctx, (*client.Client).Ping, startTimeout, name, dir, addr, cmd)
+}
+
+// startUntil is start for a server that is ready when it says so otherwise, or
+// takes longer.
+func startUntil(
+	ctx context.Context, ready func(*client.Client, context.Context) error, limit time.Duration,
+	name, dir, addr string, cmd *exec.Cmd,
+) (*Target, error) {
 	log, err := os.Create(filepath.Join(dir, name+".log"))
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
@@ -48,7 +59,9 @@ func start(ctx context.Context, name, dir, addr string, cmd *exec.Cmd) (*Target,
 		cmd.Wait() // how it ends is of no interest; that it does early, is
 		close(t.process.done)
 	}()
-	if err := t.process.await(ctx, t.Client); err != nil {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	if err := t.process.await(ctx, func() error { return ready(t.Client, ctx) }); err != nil {
 		t.Stop()
 		said, _ := os.ReadFile(log.Name())
 		return nil, fmt.Errorf("start %s: %w; it printed:\n%s", name, err, said)
@@ -57,11 +70,9 @@ func start(ctx context.Context, name, dir, addr string, cmd *exec.Cmd) (*Target,
 }
 
 // await asks until there is an answer.
-func (p *process) await(ctx context.Context, c *client.Client) error {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
+func (p *process) await(ctx context.Context, ask func() error) error {
 	for {
-		err := c.Ping(ctx)
+		err := ask()
 		if err == nil {
 			return nil
 		}

@@ -1,0 +1,32 @@
+package target
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/berthregistry/berth/bench/client"
+)
+
+// BuildCloud compiles the local cloud of the checkout at root and returns the
+// path of the binary, which it writes to dir.
+func BuildCloud(ctx context.Context, root, dir string) (string, error) {
+	return build(ctx, root, dir, "./infra/localcloud")
+}
+
+// Cloud starts the local cloud of a binary, with the functions that are in
+// bootstraps, on a DynamoDB that runs already. The working folder must be the
+// root of the checkout, where its template is. It does not print what the
+// functions log; they do write it, as they do on AWS.
+//
+// Its CPU time and its memory are those of the gateway, not of the functions.
+func Cloud(ctx context.Context, name, binary, bootstraps string, db *DynamoDB, dir string) (*Target, error) {
+	addr, err := freeAddr()
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	cmd := exec.CommandContext(ctx, binary, "--quiet", "--listen", addr, "--bootstraps", bootstraps,
+		"--data", filepath.Join(dir, name), "--dynamodb", "http://"+db.Host())
+	return startUntil(ctx, (*client.Client).Ping, firstStartTimeout, name, dir, addr, cmd)
+}
