@@ -73,8 +73,11 @@ func (s *stage) emptyCloud(ctx context.Context, sc *scene) (*target.Target, erro
 }
 
 // raceCloud reports the latencies of the first rival, which is ours, beside
-// those of each other. Before it counts, each is asked once: then all of the
+// those of each other. Before it counts, each is loaded once: then all of the
 // environments are there that so many connections need.
+//
+// Where there are more connections than CPUs, most of a latency is a wait for
+// one of them, and the ratio is that of what the requests cost.
 func (s *stage) raceCloud(ctx context.Context, rivals []rival, connections int) error {
 	turn := func(ctx context.Context, i int) (sample, error) {
 		l := rivals[i].load

@@ -26,6 +26,7 @@ type scene struct {
 
 // newScene builds all that is needed, starts it, and pushes the image.
 func (s *stage) newScene(ctx context.Context) (*scene, error) {
+	s.say("building functions and local cloud, and starting it; at first its services are installed")
 	sc := &scene{}
 	var err error
 	if sc.bootstraps, err = function.Build(ctx, ".", filepath.Join(s.dir, "native"), true); err != nil {

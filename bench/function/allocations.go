@@ -2,7 +2,6 @@ package function
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os/exec"
 	"regexp"
@@ -11,22 +10,38 @@ import (
 	"github.com/berthregistry/berth/bench/machine"
 )
 
-var allocations = regexp.MustCompile(`(?m)^BenchmarkManifest\b.*\s(\d+) allocs/op$`)
+// Allocations are how often memory is allocated for a GET of a manifest.
+type Allocations struct {
+	Function int // from the gateway's event to what is returned for it, as deployed, with the line of the log
+	Gateway  int // the same, with nothing but gateway and handler
+	Handler  int // by the handler for a request of net/http
+}
 
-// Allocations returns how often memory is allocated for a GET of a manifest,
-// from the gateway's event to what is returned for it, on the stores of berth
-// serve. It has a benchmark of the checkout at root count them.
-func Allocations(ctx context.Context, root string) (int, error) {
-	test := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^BenchmarkManifest$", "-benchtime", "2000x", "./shared/wire")
+// CountAllocations has benchmarks of the checkout at root count them, on the
+// stores of berth serve.
+func CountAllocations(ctx context.Context, root string) (Allocations, error) {
+	test := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^BenchmarkManifest$", "-benchtime", "2000x", "./shared/wire", "./shared/gateway")
 	test.Dir = root
 	machine.Tie(test)
 	out, err := test.CombinedOutput()
 	if err != nil {
-		return 0, fmt.Errorf("count allocations: %w\n%s", err, out)
+		return Allocations{}, fmt.Errorf("count allocations: %w\n%s", err, out)
 	}
-	found := allocations.FindSubmatch(out)
+	var a Allocations
+	for name, n := range map[string]*int{"": &a.Function, "/whole": &a.Gateway, "/handler": &a.Handler} {
+		if *n, err = counted(out, "BenchmarkManifest"+name); err != nil {
+			return Allocations{}, fmt.Errorf("count allocations: %w\n%s", err, out)
+		}
+	}
+	return a, nil
+}
+
+// counted finds what one benchmark has counted.
+func counted(out []byte, name string) (int, error) {
+	line := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(name) + `(?:-\d+)?\s.*\s(\d+) allocs/op$`)
+	found := line.FindSubmatch(out)
 	if found == nil {
-		return 0, errors.New("count allocations: the benchmark does not say\n" + string(out))
+		return 0, fmt.Errorf("%s does not say", name)
 	}
 	return strconv.Atoi(string(found[1]))
 }
