@@ -75,6 +75,10 @@ func (h *handler) fail(w *recorder, r *http.Request, id string, err error) {
 		status, body = statuses[one.Kind()], errorBody{items(one)}
 	case errors.Is(err, context.Canceled) && r.Context().Err() != nil:
 		status = statusGone
+	case h.busy(err):
+		h.log.WarnContext(r.Context(), "a store is busy", "request_id", id, "method", r.Method, "error", err)
+		one = oci.ErrTooManyRequests.With(nil, "the registry is busy, try again")
+		status, body = statuses[one.Kind()], errorBody{items(one)}
 	default:
 		h.log.ErrorContext(r.Context(), "internal error", "request_id", id, "method", r.Method, "error", err)
 	}

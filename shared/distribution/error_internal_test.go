@@ -39,6 +39,9 @@ func TestEveryKindHasAStatus(t *testing.T) {
 	}
 }
 
+// errBusy is what a store says that has too much to do.
+var errBusy = errors.New("throttled")
+
 func TestFail(t *testing.T) {
 	for name, c := range map[string]struct {
 		err        error
@@ -52,11 +55,12 @@ func TestFail(t *testing.T) {
 		"many": {fmt.Errorf("put: %w", oci.Errors{oci.ErrManifestBlobUnknown.With(1, "a"), oci.ErrManifestBlobUnknown.With(2, "b")}), 400,
 			`{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN","message":"a","detail":1},{"code":"MANIFEST_BLOB_UNKNOWN","message":"b","detail":2}]}`, ""},
 		"throttled": {oci.ErrTooManyRequests.With(nil, "slow"), 429, `{"errors":[{"code":"TOOMANYREQUESTS","message":"slow"}]}`, "1"},
+		"busy":      {fmt.Errorf("get item: %w", errBusy), 429, `{"errors":[{"code":"TOOMANYREQUESTS","message":"the registry is busy, try again"}]}`, "1"},
 		"internal":  {errors.New("secret"), 500, `{"errors":[{"code":"UNKNOWN","message":"internal error","detail":{"requestId":"id"}}]}`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := httptest.NewRecorder()
-			h := New(nil, Options{}).(*handler)
+			h := New(nil, Options{Busy: func(err error) bool { return errors.Is(err, errBusy) }}).(*handler)
 			h.fail(&recorder{ResponseWriter: w}, httptest.NewRequestWithContext(t.Context(), "GET", "/v2/", nil), "id", c.err)
 			if w.Code != c.status || w.Body.String() != c.body || w.Header().Get("Retry-After") != c.retryAfter {
 				t.Errorf("got %d %s %v\nwant %d %s", w.Code, w.Body, w.Header(), c.status, c.body)

@@ -20,6 +20,10 @@ type Options struct {
 	Log *slog.Logger
 	// Door is what stands between the handler and its clients.
 	Door Door
+	// Busy says of an internal error that a store has too much to do. Clients
+	// are then told to come back, which most do by themselves, where they would
+	// give up over an error that says nothing.
+	Busy func(error) bool
 }
 
 // An Exchange is what can be told of a request and its answer. It holds nothing
@@ -42,8 +46,11 @@ func New(reg *registry.Registry, o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Busy == nil {
+		o.Busy = func(error) bool { return false }
+	}
 	o.Door.Valid = cmp.Or(o.Door.Valid, time.Minute)
-	return &handler{reg: reg, door: o.Door, observe: o.Observe, log: o.Log}
+	return &handler{reg: reg, door: o.Door, observe: o.Observe, log: o.Log, busy: o.Busy}
 }
 
 type handler struct {
@@ -51,6 +58,7 @@ type handler struct {
 	door    Door
 	observe func(*http.Request, Exchange)
 	log     *slog.Logger
+	busy    func(error) bool
 }
 
 // An endpoint reads a request, asks the registry, and writes the answer, unless

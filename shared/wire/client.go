@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go"
 )
 
 // The clients are made by hand: what config.LoadDefaultConfig does is to look
@@ -76,4 +78,15 @@ func newRetryer() aws.Retryer {
 func pause(first time.Duration, attempt int) time.Duration {
 	bound := min(first<<min(max(attempt-1, 0), 10), longestPause)
 	return bound/2 + rand.N(bound/2)
+}
+
+// busy says whether a call failed, all its retries included, because the
+// service had too much to do. ServiceUnavailable is S3's word beside SlowDown.
+func busy(err error) bool {
+	api, ok := errors.AsType[smithy.APIError](err)
+	if !ok {
+		return false
+	}
+	_, throttled := retry.DefaultThrottleErrorCodes[api.ErrorCode()]
+	return throttled || api.ErrorCode() == "ServiceUnavailable"
 }

@@ -45,6 +45,7 @@ func serve(c Config, items table.Store, objects blobs.Store, log *slog.Logger, m
 		Observe: observer(requestlog.New(log)),
 		Log:     log,
 		Door:    distribution.Door{Inline: c.InlineLimit, Headless: c.CountsHead, Request: c.RequestLimit},
+		Busy:    busy,
 	})
 	return inTime(only(methods, probe.New(api)))
 }

@@ -35,7 +35,10 @@ func (s *Store) GetMany(ctx context.Context, keys []table.Key, names ...string) 
 			continue
 		}
 		if fruitless++; fruitless == manyAttempts {
-			return nil, fmt.Errorf("get items: %d of %d keys stay unprocessed", len(left), len(keys))
+			// The documentation gives one reason for this besides size, which
+			// leaves something to do at each turn.
+			return nil, fmt.Errorf("get items: %d of %d keys stay unprocessed: %w",
+				len(left), len(keys), &types.ProvisionedThroughputExceededException{})
 		}
 		if err := pause.wait(ctx); err != nil {
 			return nil, fmt.Errorf("get items: %w", err)
