@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,7 +25,7 @@ const (
 // config is what a cloud is made of.
 type config struct {
 	root       string // of the project, where scripts/ is
-	template   string
+	template   string // path of the file
 	parameters map[string]string
 
 	listen, control string // addresses
@@ -111,12 +112,10 @@ func (c *cloud) fail(err error) {
 func (c *cloud) readTemplate() error {
 	// Whoever starts a second cloud on the same services finds other names.
 	parameters := map[string]string{"AWS::StackName": "berth-" + strings.ToLower(rand.Text()[:8])}
-	for name, value := range c.parameters {
-		parameters[name] = value
-	}
+	maps.Copy(parameters, c.parameters)
 	parameters["AWS::Region"], parameters["AWS::AccountId"] = region, account
 	var err error
-	c.stack, err = template.Load(filepath.Join(c.root, c.template), parameters)
+	c.stack, err = template.Load(c.template, parameters)
 	return err
 }
 

@@ -96,10 +96,12 @@ func TestOwnServices(t *testing.T) {
 
 // A cloud that is killed outright has no time to end anything. The kernel does.
 func TestKilledCloud(t *testing.T) {
-	// Its files, a table and a bucket are left: nobody is there to remove them.
-	cmd := command(t, "--quiet", "--bootstraps", bootstraps(t), "--data", t.TempDir(),
+	services := []string{
 		"--dynamodb", serviceURL(t, "BERTH_TEST_DYNAMODB"), "--s3", serviceURL(t, "BERTH_TEST_S3"),
-		"--s3-access-key", os.Getenv("BERTH_TEST_S3_ACCESS_KEY"), "--s3-secret-key", os.Getenv("BERTH_TEST_S3_SECRET_KEY"))
+		"--s3-access-key", os.Getenv("BERTH_TEST_S3_ACCESS_KEY"), "--s3-secret-key", os.Getenv("BERTH_TEST_S3_SECRET_KEY"),
+	}
+	// Its files, a table and a bucket are left: nobody is there to remove them.
+	cmd := command(t, append(services, "--quiet", "--bootstraps", bootstraps(t), "--data", t.TempDir())...)
 	url := runs(t, cmd)
 	newClient(t, url).want(200, "GET", "/v2/", nil)
 	pids := children(t, cmd.Process.Pid)

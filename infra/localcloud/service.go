@@ -96,8 +96,8 @@ func freeAddress() (string, error) {
 	return l.Addr().String(), nil
 }
 
-// A service is one of the project's scripts, mostly a server. What it prints goes to a file: on
-// our own output it would be in front of the address of the registry.
+// A service is one of the project's scripts, mostly a server. What it prints goes
+// to a file: on our own output it would be in front of the registry's address.
 type service struct {
 	cmd   *exec.Cmd
 	log   string
