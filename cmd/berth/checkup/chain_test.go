@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -33,6 +32,12 @@ type setup struct {
 	front httpapi.Deviations
 	rules registry.Rules
 	wrap  func(http.Handler) http.Handler // what else is in front, or nil
+	bare  bool                            // no gateway: for what does not depend on one, since it takes time
+}
+
+// asServed is what berth serve makes.
+func asServed() setup {
+	return setup{bare: true, rules: registry.Rules{ReferrersHeader: registry.HeaderAlways}}
 }
 
 // asDeployed is what template.yaml's defaults make.
@@ -49,9 +54,6 @@ type deployment struct {
 	url    *url.URL
 	items  *tablefile.Store
 	folder string // of the bucket
-
-	mu   sync.Mutex
-	seen []string // method and path of the requests to the registry
 }
 
 func deploy(t *testing.T, s setup) *deployment {
@@ -67,10 +69,12 @@ func deploy(t *testing.T, s setup) *deployment {
 		t.Fatal(err)
 	}
 	reg := registry.New(d.items, newBucket(t, files), registry.Options{Rules: func(string) registry.Rules { return s.rules }})
-	h := d.noting(probe.New(distribution.New(reg, distribution.Options{Door: s.door})))
-	front, err := httpapi.New(httpapi.Config{Deviations: s.front, Routes: routesTo(gateway.New(h))})
-	if err != nil {
-		t.Fatal(err)
+	h := probe.New(distribution.New(reg, distribution.Options{Door: s.door}))
+	front := h
+	if !s.bare {
+		if front, err = httpapi.New(httpapi.Config{Deviations: s.front, Routes: routesTo(gateway.New(h))}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if s.wrap != nil {
 		front = s.wrap(front)
@@ -91,28 +95,6 @@ func listen(t *testing.T, front http.Handler) *url.URL {
 		t.Fatal(err)
 	}
 	return where
-}
-
-func (d *deployment) noting(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		d.mu.Lock()
-		d.seen = append(d.seen, r.Method+" "+r.URL.Path)
-		d.mu.Unlock()
-		next.ServeHTTP(w, r)
-	})
-}
-
-// requests is how many requests of a method to paths with a part reached the
-// registry.
-func (d *deployment) requests(method, part string) (n int) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, request := range d.seen {
-		if strings.HasPrefix(request, method+" ") && strings.Contains(request, part) {
-			n++
-		}
-	}
-	return n
 }
 
 // routesTo are those of template.yaml, all to one function.

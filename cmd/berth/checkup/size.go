@@ -62,6 +62,8 @@ func (v *visit) requestSize(ctx context.Context) Finding {
 	v.chunk = int64(most)
 	seen := strconv.Itoa(most) + " bytes pass, not " + strconv.Itoa(want) + ": " + a.String()
 	switch {
+	case most == 0:
+		return broken(seen, "see the lines above: nothing arrives as it was sent")
 	case !v.gateway:
 		return differs(seen, "let larger bodies through what is in front of the registry; until then tell your clients to upload layers above that with regctl --blob-chunk")
 	case most < smallestLimit:
