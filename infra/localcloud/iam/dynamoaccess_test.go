@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -114,6 +115,28 @@ func TestIteratorsExpire(t *testing.T) {
 	known.add("second", "stream")
 	if len(known.known) != 1 {
 		t.Errorf("got %d iterators, want the second alone", len(known.known))
+	}
+}
+
+// Both calls that give out iterators have theirs remembered, and pass it on.
+func TestIteratorsAreRemembered(t *testing.T) {
+	known := newIterators(time.Now)
+	for _, body := range []string{`{"ShardIterator":"first"}`, `{"Records":[],"NextShardIterator":"second"}`, `{"Records":[]}`, `no JSON`} {
+		resp := &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(body))}
+		if err := known.remember(resp, "stream"); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(resp.Body); string(got) != body || err != nil {
+			t.Errorf("got %q, %v, want %q", got, err, body)
+		}
+	}
+	for _, name := range []string{"first", "second"} {
+		if stream, ok := known.stream(name); stream != "stream" || !ok {
+			t.Errorf("%s: got %q, %v", name, stream, ok)
+		}
+	}
+	if _, ok := known.stream(""); ok || len(known.known) != 2 {
+		t.Errorf("got %d iterators, want 2", len(known.known))
 	}
 }
 

@@ -45,7 +45,10 @@ func present(t testing.TB, proxy string, s signed, body io.ReadCloser, header ht
 	if body != nil {
 		r.Body = body
 	}
-	resp, err := http.DefaultTransport.RoundTrip(r)
+	// A transport of its own asks for no compression on top.
+	transport := &http.Transport{DisableCompression: true}
+	t.Cleanup(transport.CloseIdleConnections)
+	resp, err := transport.RoundTrip(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,9 +69,9 @@ func TestHeadersPass(t *testing.T) {
 		io.WriteString(w, "body")
 	})
 	proxy := serve(t, newConfig(t, iam.S3, target, all(t)))
-	resp := present(t, proxy, getURL, nil, http.Header{"Range": {"bytes=2-5"}, "If-None-Match": {`"x"`}, "Accept-Encoding": {"identity"}})
+	resp := present(t, proxy, getURL, nil, http.Header{"Range": {"bytes=2-5"}, "If-None-Match": {`"x"`}})
 	for name, want := range map[string]string{
-		"Range": "bytes=2-5", "If-None-Match": `"x"`, "Accept-Encoding": "identity",
+		"Range": "bytes=2-5", "If-None-Match": `"x"`, "Accept-Encoding": "",
 		"X-Amz-Content-Sha256": "UNSIGNED-PAYLOAD", "X-Amz-Security-Token": "", "X-Forwarded-For": "",
 	} {
 		if got := got.Header.Get(name); got != want {
@@ -100,6 +103,9 @@ func TestHeadersPass(t *testing.T) {
 func TestAnswersWithoutBody(t *testing.T) {
 	proxy := serve(t, newConfig(t, iam.S3, fakeTarget(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("ETag", `"e"`)
+		if got := r.Header.Get("Accept-Encoding"); got != "" {
+			t.Errorf("%s: got Accept-Encoding %q, which the caller did not ask for", r.Method, got)
+		}
 		if r.Header.Get("If-None-Match") != "" {
 			w.WriteHeader(http.StatusNotModified)
 			return
@@ -212,7 +218,14 @@ func TestAbsentIsHidden(t *testing.T) {
 	const absent = "<Error><Code>NoSuchKey</Code></Error>"
 	head, copied, listed := getURL, putObject, policy(t, []string{"s3:Get*", "s3:Put*"}, "*")
 	head.method = http.MethodHead
-	copied.header = map[string]string{"X-Amz-Copy-Source": "content/a"}
+	copied.header = map[string]string{"X-Amz-Copy-Source": "others/a"}
+	elsewhere, err := iam.NewPolicy(
+		iam.Statement{Effect: "Allow", Actions: []string{"s3:*"}, Resources: []string{"arn:aws:s3:::content*"}},
+		iam.Statement{Effect: "Allow", Actions: []string{"s3:GetObject"}, Resources: []string{"*"}},
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range []struct {
 		name   string
 		policy iam.Policy
@@ -225,6 +238,8 @@ func TestAbsentIsHidden(t *testing.T) {
 		{"GET", listed, getURL, absent, 403},
 		{"HEAD", listed, head, "", 403},
 		{"copy", listed, copied, absent, 403},
+		{"copy into a bucket that may be listed", elsewhere, copied, absent, 403},
+		{"copy of who may list", all(t), copied, absent, 404},
 		{"no bucket", listed, getURL, "<Error><Code>NoSuchBucket</Code></Error>", 404},
 		{"no upload", listed, copied, "<Error><Code>NoSuchUpload</Code></Error>", 404},
 	} {
@@ -233,6 +248,9 @@ func TestAbsentIsHidden(t *testing.T) {
 			body, err := io.ReadAll(resp.Body)
 			if resp.StatusCode != test.want || err != nil {
 				t.Errorf("got %s, %v, want %d", resp.Status, err, test.want)
+			}
+			if test.want == 403 && test.of.method == http.MethodHead && resp.ContentLength != 0 {
+				t.Errorf("got a length of %d, want none", resp.ContentLength)
 			}
 			if test.want == 404 && test.body != string(body) {
 				t.Errorf("got %q, want what the server says", body)

@@ -1,6 +1,7 @@
 package iam_test
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
@@ -162,6 +163,17 @@ func TestDeleteObjectsDenied(t *testing.T) {
 	}
 	_, err = denying(policy(t, []string{"s3:DeleteObject"}, "arn:aws:s3:::content/a/*")).DeleteObjects(t.Context(), input)
 	wantAPIError(t, err, "NotImplemented")
+}
+
+// The keys that are judged are those that were signed.
+func TestDeleteObjectsMismatch(t *testing.T) {
+	s := signed{service: iam.S3, method: http.MethodPost, url: "http://blobs.test/content?delete=",
+		body: "<Delete><Object><Key>a</Key></Object></Delete>"}
+	g := newGuarded(t, iam.S3)
+	answer, _ := g.send(read(t, s.wire(t)))
+	wantCode(t, answer, "")
+	answer, _ = g.send(read(t, bytes.Replace(s.wire(t), []byte("<Key>a"), []byte("<Key>b"), 1)))
+	wantCode(t, answer, "XAmzContentSHA256Mismatch")
 }
 
 // A bucket may stand in the host name as well.

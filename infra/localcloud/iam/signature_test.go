@@ -298,6 +298,44 @@ func TestQueryThatIsPassedOver(t *testing.T) {
 	}
 }
 
+// DynamoDB takes one operation, by a POST of a bounded body.
+func TestDynamoShape(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		change func(s *signed)
+		want   string
+	}{
+		{"another method", func(s *signed) { s.method = http.MethodPut }, "UnknownOperationException"},
+		{"another path", func(s *signed) { s.url += "table" }, "UnknownOperationException"},
+		{"a query", func(s *signed) { s.url += "?x=y" }, "UnknownOperationException"},
+		{"presigned", func(s *signed) { s.presign = time.Minute }, "UnknownOperationException"},
+		{"no target", func(s *signed) { s.header = nil }, "UnknownOperationException"},
+		{"too large", func(s *signed) { s.body = strings.Repeat(" ", 16<<20+1) }, "RequestEntityTooLargeException"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := getItem
+			test.change(&s)
+			answer, _ := newGuarded(t, iam.DynamoDB).send(read(t, s.wire(t)))
+			wantCode(t, answer, test.want)
+		})
+	}
+	// Two values are signed as one with a comma between.
+	both := getItem
+	both.header = map[string]string{"X-Amz-Target": "DynamoDB_20120810.GetItem,DynamoDB_20120810.DeleteItem"}
+	r := read(t, both.wire(t))
+	r.Header["X-Amz-Target"] = []string{"DynamoDB_20120810.GetItem", "DynamoDB_20120810.DeleteItem"}
+	answer, _ := newGuarded(t, iam.DynamoDB).send(r)
+	wantCode(t, answer, "UnknownOperationException")
+}
+
+// A credential of another day than the request is no credential.
+func TestCredentialOfAnotherDay(t *testing.T) {
+	r := read(t, putObject.wire(t))
+	r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), "/20261121/", "/20261120/", 1))
+	answer, _ := newGuarded(t, iam.S3).send(r)
+	wantCode(t, answer, "AuthorizationHeaderMalformed")
+}
+
 func TestUnsigned(t *testing.T) {
 	for _, test := range []struct {
 		of     signed
