@@ -42,13 +42,17 @@ func takeCloud(ctx context.Context, s *stage) error {
 	if err != nil {
 		return err
 	}
+	read, err := sc.read(ctx)
+	if err != nil {
+		return err
+	}
 	get := load.Load{
 		Method: http.MethodGet, Path: sc.path, Header: map[string]string{"Accept": manifestTypes},
 		Status: http.StatusOK, Size: int64(len(sc.manifest.Body)),
 	}
 	nothing := get
 	nothing.Size = int64(len(answer.Body))
-	rivals := []rival{{sc.cloud, get}, {sc.db.Target, sc.item}, {empty, nothing}}
+	rivals := []rival{{sc.cloud, get}, {sc.db.Target, read}, {empty, nothing}}
 	for _, connections := range s.cloudConnections {
 		if err := s.raceCloud(ctx, rivals, connections); err != nil {
 			return err

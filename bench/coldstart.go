@@ -75,7 +75,7 @@ func (s *stage) addSizes(ctx context.Context) error {
 func ours(bootstraps map[string]string) []string {
 	var names []string
 	for name := range bootstraps {
-		if name != function.Empty {
+		if name != function.Empty && name != function.Reader {
 			names = append(names, name)
 		}
 	}

@@ -20,8 +20,8 @@ type scene struct {
 	cloud      *target.Target
 
 	manifest client.Manifest
-	path     string    // of the manifest, by its digest
-	item     load.Load // reads the item of the manifest, which is what a GET by digest reads
+	path     string // of the manifest, by its digest
+	pk, sk   string // of its item, which is what a GET of that path reads
 }
 
 // newScene builds all that is needed, starts it, and pushes the image.
@@ -38,7 +38,7 @@ func (s *stage) newScene(ctx context.Context) (*scene, error) {
 	if sc.db, err = target.StartDynamoDB(ctx, ".", s.dir); err != nil {
 		return nil, err
 	}
-	s.started = append(s.started, sc.db.Target)
+	s.stops = append(s.stops, sc.db.Stop)
 	sc.cloud, err = s.keep(target.Cloud(ctx, "cloud", sc.binary, filepath.Join(s.dir, "native"), sc.db, s.dir))
 	if err != nil {
 		return nil, err
@@ -62,15 +62,18 @@ func (sc *scene) findTable(ctx context.Context) error {
 	return nil
 }
 
-// push pushes the image, and finds the item of its manifest by the key that
-// shared/registry gives it.
+// push pushes the image. The keys of its manifest's item are those that
+// shared/registry builds.
 func (sc *scene) push(ctx context.Context) error {
 	repo := repo("cloud")
 	var err error
-	if sc.manifest, err = pushSmallImage(ctx, []*target.Target{sc.cloud}, repo); err != nil {
-		return err
-	}
+	sc.manifest, err = pushSmallImage(ctx, []*target.Target{sc.cloud}, repo)
 	sc.path = "/v2/" + repo + "/manifests/" + sc.manifest.Digest
-	sc.item, err = sc.db.GetItem(ctx, sc.table, "repo#"+repo, "manifest#"+sc.manifest.Digest)
+	sc.pk, sc.sk = "repo#"+repo, "manifest#"+sc.manifest.Digest
 	return err
+}
+
+// read returns the load that reads the item from the engine, and nothing else.
+func (sc *scene) read(ctx context.Context) (load.Load, error) {
+	return sc.db.GetItem(ctx, sc.table, sc.pk, sc.sk)
 }

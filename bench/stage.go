@@ -21,9 +21,9 @@ import (
 // data.
 type stage struct {
 	*bench
-	figure  string
-	dir     string
-	started []*target.Target
+	figure string
+	dir    string
+	stops  []func() // of all that was started
 }
 
 // ours starts a new Berth.
@@ -66,7 +66,7 @@ func (s *stage) all(ctx context.Context) ([]*target.Target, error) {
 
 func (s *stage) keep(t *target.Target, err error) (*target.Target, error) {
 	if err == nil {
-		s.started = append(s.started, t)
+		s.stops = append(s.stops, t.Stop)
 	}
 	return t, err
 }
@@ -74,8 +74,8 @@ func (s *stage) keep(t *target.Target, err error) (*target.Target, error) {
 // clear ends the servers, those that others stand on last, and removes their
 // data.
 func (s *stage) clear() {
-	for _, t := range slices.Backward(s.started) {
-		t.Stop()
+	for _, stop := range slices.Backward(s.stops) {
+		stop()
 	}
 	os.RemoveAll(s.dir)
 }

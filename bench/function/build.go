@@ -1,4 +1,4 @@
-// Package function builds Berth's functions, and starts them as Lambda does.
+// Package function builds Berth's functions, and runs them as Lambda does.
 package function
 
 import (
@@ -11,18 +11,25 @@ import (
 	"github.com/berthregistry/berth/bench/machine"
 )
 
-// Empty is the name of a function that does nothing. It is no part of Berth.
-const Empty = "empty"
+// The names of functions that are no part of Berth, but what it is measured by:
+// one that does nothing, and one that reads an item and does nothing else. Both
+// answer null.
+const (
+	Empty  = "empty"
+	Reader = "reader"
+)
 
-// Build has scripts/build of the checkout at root build all functions, and the
-// empty one with the same flags, into dir: for this machine if native, else for
-// Lambda. It returns the paths of the bootstraps by their functions' names.
+// Build has scripts/build of the checkout at root build all functions, and with
+// the same flags those that they are measured by, into dir: for this machine if
+// native, else for Lambda. It returns the paths of the bootstraps by their
+// functions' names.
 func Build(ctx context.Context, root, dir string, native bool) (map[string]string, error) {
 	var options []string
 	if native {
 		options = []string{"--native"}
 	}
-	for _, packages := range [][]string{nil, {"./scripts/internal/" + Empty}} {
+	const measures = "./scripts/internal/"
+	for _, packages := range [][]string{nil, {measures + Empty, measures + Reader}} {
 		args := append(append(options[:len(options):len(options)], dir), packages...)
 		build := exec.CommandContext(ctx, filepath.Join(root, "scripts", "build"), args...)
 		machine.Tie(build)

@@ -118,6 +118,7 @@ func environment(api string) []string {
 		"AWS_SECRET_ACCESS_KEY=bench",
 		"AWS_SESSION_TOKEN=bench",
 		"BERTH_TABLE=bench",
+		"BERTH_ACCESS=open",
 		"BERTH_BUCKET=bench",
 		"LANG=en_US.UTF-8",
 		"PATH=/usr/local/bin:/usr/bin:/bin:/opt/bin",
