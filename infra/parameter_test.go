@@ -59,11 +59,11 @@ func read(t *testing.T, file string) document {
 }
 
 // Who deploys is asked for each parameter by its description, and takes the
-// default with the return key.
+// default with the return key. Access alone has none: it must be written.
 func TestParametersAreDescribed(t *testing.T) {
 	for _, file := range []string{"../template.yaml", "state.yaml"} {
 		for name, p := range read(t, file).Parameters {
-			if len(p.Description) < 30 || p.Default == nil {
+			if len(p.Description) < 30 || (p.Default == nil) != (name == "Access") {
 				t.Errorf("%s: %s needs a description and a default", file, name)
 			}
 		}
@@ -137,7 +137,10 @@ func TestDefaults(t *testing.T) {
 	got, _ := told(t, nil)
 	needed := []string{"BERTH_TABLE", "BERTH_BUCKET", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 	want, err := wire.Read(func(name string) (string, bool) {
-		if slices.Contains(needed, name) {
+		switch {
+		case name == "BERTH_ACCESS":
+			return "open", true
+		case slices.Contains(needed, name):
 			return "given", true
 		}
 		return "", false

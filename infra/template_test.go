@@ -23,7 +23,7 @@ const (
 // have names that a test knows, unless parameters say otherwise.
 func load(t *testing.T, parameters map[string]string) *template.Stack {
 	t.Helper()
-	given := map[string]string{"Table": "the-table", "Bucket": "the-bucket"}
+	given := map[string]string{"Access": "open", "Table": "the-table", "Bucket": "the-bucket"}
 	maps.Copy(given, parameters)
 	stack, err := template.Load("../template.yaml", given)
 	if err != nil {

@@ -82,7 +82,7 @@ def deploy(name, **parameters):
         StackName=name,
         TemplateBody=packaged(),
         Capabilities=["CAPABILITY_IAM"],
-        Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
+        Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in {"Access": "open", **parameters}.items()],
     )
     stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
     if stack["StackStatus"] != "CREATE_COMPLETE":
@@ -131,7 +131,8 @@ class Deployment(unittest.TestCase):
         """scripts/deploy, with SAM's own change sets, events and waiting."""
         self.addCleanup(cloudformation.delete_stack, StackName="by-sam")
         done = subprocess.run(
-            ["scripts/deploy", "--stack-name", "by-sam", "--s3-bucket", ARTIFACTS, "--region", REGION],
+            ["scripts/deploy", "--stack-name", "by-sam", "--s3-bucket", ARTIFACTS, "--region", REGION,
+             "--parameter-overrides", "Access=open"],
             cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True,
         )
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/url"
+	"path/filepath"
 	"strings"
 
 	"github.com/berthregistry/berth/infra/localcloud/httpapi"
@@ -49,6 +51,11 @@ func (f flags) config(log io.Writer) (config, error) {
 	}
 	if err := checkLoopback(f.Control); err != nil {
 		return cfg, err
+	}
+	if filepath.Base(f.Template) == "template.yaml" && f.Parameter["Access"] == "" {
+		// Who deploys must say it. Here all listens on loopback.
+		cfg.parameters = map[string]string{"Access": "open"}
+		maps.Copy(cfg.parameters, f.Parameter)
 	}
 	for _, text := range f.Deviate {
 		name, value, _ := strings.Cut(text, "=")

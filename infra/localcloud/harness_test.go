@@ -33,7 +33,8 @@ func newConfig(t *testing.T) config {
 	})
 	return config{
 		root: projectRoot, template: projectRoot + "/template.yaml",
-		listen: "127.0.0.1:0", control: "127.0.0.1:0",
+		parameters: map[string]string{"Access": "open"},
+		listen:     "127.0.0.1:0", control: "127.0.0.1:0",
 		dynamoDB: serviceURL(t, "BERTH_TEST_DYNAMODB"), s3: serviceURL(t, "BERTH_TEST_S3"),
 		s3AccessKey: cmp.Or(os.Getenv("BERTH_TEST_S3_ACCESS_KEY"), presetKey),
 		s3SecretKey: cmp.Or(os.Getenv("BERTH_TEST_S3_SECRET_KEY"), presetSecret),

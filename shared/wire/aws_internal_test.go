@@ -43,6 +43,7 @@ func onServices(t *testing.T) Config {
 	name := "berth-test-" + rand.Text()
 	env := map[string]string{
 		"BERTH_TABLE":               name,
+		"BERTH_ACCESS":              "open",
 		"BERTH_BUCKET":              cmp.Or(os.Getenv("BERTH_TEST_S3_BUCKET"), "berth-test"),
 		"BERTH_PREFIX":              strings.ToLower(name) + "/",
 		"BERTH_INLINE_LIMIT":        "65536",

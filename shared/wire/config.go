@@ -26,6 +26,11 @@ type Config struct {
 	// with: nothing (the default), or folders that end in a slash.
 	Prefix string
 
+	// Access is BERTH_ACCESS, who may do what. It must be set, and there is one
+	// word for it so far: with open whoever reaches the registry may push, pull
+	// and delete. Nobody is to get that by leaving something out.
+	Access string
+
 	// Settings are BERTH_SETTINGS, the text of a settings file: see package
 	// settings. Without it all is default. A text with an error in it is not
 	// taken, and the function does not start.
@@ -86,6 +91,7 @@ func Read(lookup func(string) (string, bool)) (Config, error) {
 		Table:        e.required("BERTH_TABLE"),
 		Bucket:       e.required("BERTH_BUCKET"),
 		Prefix:       e.folder("BERTH_PREFIX"),
+		Access:       e.word("BERTH_ACCESS", "open"),
 		Settings:     e.settings("BERTH_SETTINGS"),
 		LogLevel:     e.level("BERTH_LOG_LEVEL"),
 		CountsHead:   e.choice("BERTH_HEAD_LENGTH", "counted", "kept") == "counted",

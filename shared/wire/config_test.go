@@ -14,6 +14,7 @@ import (
 var least = map[string]string{
 	"BERTH_TABLE":           "items",
 	"BERTH_BUCKET":          "bytes",
+	"BERTH_ACCESS":          "open",
 	"AWS_REGION":            "eu-central-1",
 	"AWS_ACCESS_KEY_ID":     "AKIDEXAMPLE",
 	"AWS_SECRET_ACCESS_KEY": "hunter2",
@@ -109,7 +110,7 @@ func TestAllThatIsMissingIsNamed(t *testing.T) {
 	if err == nil {
 		t.Fatal("an empty environment was taken")
 	}
-	for _, name := range append([]string{"BERTH_INLINE_LIMIT"}, "BERTH_TABLE", "BERTH_BUCKET", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") {
+	for _, name := range append([]string{"BERTH_INLINE_LIMIT"}, "BERTH_TABLE", "BERTH_BUCKET", "BERTH_ACCESS", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("%q does not name %s", err, name)
 		}
@@ -124,6 +125,7 @@ func TestMistakes(t *testing.T) {
 		{"BERTH_PREFIX", "registry", `BERTH_PREFIX is "registry"; want a prefix such as registry/`},
 		{"BERTH_PREFIX", "/registry/", "want a prefix"},
 		{"BERTH_LOG_LEVEL", "loud", `BERTH_LOG_LEVEL is "loud"; want debug, info, warn or error`},
+		{"BERTH_ACCESS", "closed", `BERTH_ACCESS is "closed"; want open`},
 		{"BERTH_HEAD_LENGTH", "dropped", `BERTH_HEAD_LENGTH is "dropped"; want counted or kept`},
 		{"BERTH_INLINE_LIMIT", "0", "BERTH_INLINE_LIMIT"},
 		{"BERTH_INLINE_LIMIT", "4718593", "from 1 to 4718592"},

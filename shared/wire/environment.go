@@ -56,16 +56,20 @@ func (e *environment) folder(name string) string {
 
 // choice returns one of the words, the first if none is set.
 func (e *environment) choice(name string, words ...string) string {
-	value := e.get(name)
-	if value == "" {
+	if e.get(name) == "" {
 		return words[0]
 	}
-	if !slices.Contains(words, value) {
+	return e.word(name, words...)
+}
+
+// word returns one of the words, which must be set.
+func (e *environment) word(name string, words ...string) string {
+	value := e.required(name)
+	if value != "" && !slices.Contains(words, value) {
 		e.wrong(name, "is %q; want %s", value, strings.Join(words, " or "))
 	}
 	return value
 }
-
 func (e *environment) level(name string) slog.Level {
 	var level slog.Level
 	if value := e.get(name); value != "" && level.UnmarshalText([]byte(value)) != nil {

@@ -15,7 +15,7 @@ const project = "../../../template.yaml"
 
 // The project's own template is what all of this is for.
 func TestProject(t *testing.T) {
-	s, err := Load(project, map[string]string{"AWS::StackName": "team", "InlineLimit": "1000"})
+	s, err := Load(project, map[string]string{"Access": "open", "AWS::StackName": "team", "InlineLimit": "1000"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func checkProjectFunction(t *testing.T, s *Stack, f Function) {
 func TestProjectTwice(t *testing.T) {
 	names := map[string]bool{}
 	for _, stack := range []string{"one", "other"} {
-		s, err := Load(project, map[string]string{"AWS::StackName": stack})
+		s, err := Load(project, map[string]string{"Access": "open", "AWS::StackName": stack})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,7 +85,7 @@ func TestProjectTwice(t *testing.T) {
 // template can be taken.
 func TestProjectOnWhatWasKept(t *testing.T) {
 	s, err := Load(project, map[string]string{
-		"Table": "kept-table", "Bucket": "kept-bucket", "Settings": "repositories: []", "Tracing": "true", "Dashboard": "true",
+		"Access": "open", "Table": "kept-table", "Bucket": "kept-bucket", "Settings": "repositories: []", "Tracing": "true", "Dashboard": "true",
 		"DomainName": "registry.example.com", "CertificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/x",
 		"AlarmTopic": "arn:aws:sns:us-east-1:123456789012:alarms", "Recovery": "0",
 	})
@@ -101,7 +101,7 @@ func TestProjectOnWhatWasKept(t *testing.T) {
 	if got := s.Outputs["Registry"]; got != "registry.example.com" {
 		t.Errorf("the registry is at %q", got)
 	}
-	if _, err := Load(project, map[string]string{"Table": "kept-table"}); err == nil || !strings.Contains(err.Error(), "StateIsWhole") {
+	if _, err := Load(project, map[string]string{"Access": "open", "Table": "kept-table"}); err == nil || !strings.Contains(err.Error(), "StateIsWhole") {
 		t.Errorf("a table without its bucket gives %v, want what the rule says", err)
 	}
 }
@@ -222,5 +222,14 @@ Outputs:
 	delete(files, "dir/infra/inner.yaml")
 	if _, err := load(read(files), "dir/t.yaml", nil); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a nested template that is not there gives %v", err)
+	}
+}
+
+// Whoever deploys must say who may do what.
+func TestProjectIsNotOpenByDefault(t *testing.T) {
+	for _, given := range []map[string]string{nil, {"Access": ""}, {"Access": "closed"}} {
+		if _, err := Load(project, given); err == nil || !strings.Contains(err.Error(), "Access") {
+			t.Errorf("%v: got %v, want an error about Access", given, err)
+		}
 	}
 }
