@@ -129,6 +129,7 @@ func children(t *testing.T, pid int) []string {
 }
 
 func TestFlagsThatMakeNoSense(t *testing.T) {
+	t.Chdir(projectRoot)
 	for _, tt := range []struct {
 		arg    string
 		status int
@@ -143,7 +144,7 @@ func TestFlagsThatMakeNoSense(t *testing.T) {
 		{"--parameter=Indexes=some", 1, "not one of all, none"},
 	} {
 		var out, stderr strings.Builder
-		got := run([]string{"--template=" + projectRoot + "/template.yaml", tt.arg}, &out, &stderr)
+		got := run([]string{tt.arg}, &out, &stderr)
 		if got != tt.status || !strings.Contains(stderr.String(), tt.says) {
 			t.Errorf("%s: got status %d and %q, want %d and a word of %q", tt.arg, got, stderr.String(), tt.status, tt.says)
 		}

@@ -48,7 +48,8 @@ func newListening(t *testing.T) (*cloud, *lines) {
 	}
 	heard := &lines{}
 	return newCloud(t, func(cfg *config) {
-		cfg.root, cfg.template, cfg.bootstraps, cfg.output = ".", "testdata/stream.yaml", dir, heard
+		cfg.root, cfg.template, cfg.parameters = ".", "testdata/stream.yaml", nil
+		cfg.bootstraps, cfg.output = dir, heard
 	}), heard
 }
 
