@@ -59,6 +59,8 @@ func random(n int) []byte {
 	return out
 }
 
+const mayPush = "see the lines above, and that you may push to %s and delete there"
+
 // push pushes blobs and a manifest of them.
 func (v *visit) push(ctx context.Context) Finding {
 	v.artifact.blobs = map[string]piece{}
@@ -76,13 +78,13 @@ func (v *visit) push(ctx context.Context) Finding {
 	} {
 		n, err := v.upload(ctx, b.name, b.contentType, b.content)
 		if err != nil {
-			return broken(fmt.Sprintf("%s blob: %v", b.name, err), "see the lines above: what is pushed does not arrive, or may not")
+			return broken(fmt.Sprintf("%s blob: %v", b.name, err), mayPush, v.Repository)
 		}
 		requests += n
 	}
 	m, err := v.putManifest(ctx, v.id, v.image(v1.Descriptor{}))
 	if err != nil {
-		return broken("manifest: "+err.Error(), "see the lines above: what is pushed does not arrive, or may not")
+		return broken("manifest: "+err.Error(), mayPush, v.Repository)
 	}
 	v.artifact.subject = m
 	return ok("%s and a manifest, %d requests", plural(len(v.artifact.blobs), "blob"), requests+1)

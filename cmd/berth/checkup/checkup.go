@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// A Doer sends requests and follows no redirect. Its answers have a body.
+// A Doer sends requests and follows no redirect, as an http.Client can be told.
 type Doer interface {
 	Do(*http.Request) (*http.Response, error)
 }
@@ -34,8 +34,8 @@ type Config struct {
 	Anonymous Doer
 }
 
-// Examine makes all checks, one after the other, some 40 MiB up and 20 MiB down.
-// It removes what it pushed, also when a check fails half-way or ctx ends;
+// Examine makes all checks, one after the other: some 30 MiB up and 10 MiB down,
+// more where a limit has to be searched for. It removes what it pushed, also when a check fails half-way or ctx ends;
 // ending ctx lets a write under way be answered first. With an error of ctx
 // comes a report of what was seen until then. Any other error means that there
 // is nothing at the URL that answers.
@@ -49,13 +49,12 @@ func Examine(ctx context.Context, c Config) (Report, error) {
 		if ctx.Err() != nil {
 			break
 		}
-		if f := v.make(ctx, check); ctx.Err() == nil {
+		if f := v.examine(ctx, check); ctx.Err() == nil { // an interrupted one says nothing
 			report.Findings = append(report.Findings, f)
 		}
 	}
 	// What was pushed goes, whatever happened.
-	f := v.leave(context.WithoutCancel(ctx))
-	report.Findings = append(report.Findings, f)
+	report.Findings = append(report.Findings, v.leave(context.WithoutCancel(ctx)))
 	if ctx.Err() != nil {
 		return report, fmt.Errorf("examine %s: %w", c.URL, ctx.Err())
 	}
@@ -67,7 +66,7 @@ type check struct {
 	name       string
 	assumption string
 	needs      func(*visit) error // what keeps it from being made, or nil
-	make       func(*visit, context.Context) Finding
+	look       func(*visit, context.Context) Finding
 }
 
 // checks are all but the last, that everything can be removed. Each may rely on
@@ -104,13 +103,13 @@ var checks = []check{
 	{"throttling", "a busy registry is answered 503", never, nil},
 }
 
-// make makes one check, or says why not.
-func (v *visit) make(ctx context.Context, c check) Finding {
+// examine makes one check, or says why not.
+func (v *visit) examine(ctx context.Context, c check) Finding {
 	var f Finding
 	if why := c.needs(v); why != nil {
-		f = Finding{Verdict: Skipped, Seen: why.Error()}
+		f = skipped(why.Error())
 	} else {
-		f = c.make(v, ctx)
+		f = c.look(v, ctx)
 	}
 	f.Name, f.Assumption = c.name, c.assumption
 	return f

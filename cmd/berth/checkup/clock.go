@@ -10,46 +10,58 @@ import (
 // minute, signatures of requests for five.
 const tolerance = 5 * time.Minute
 
-// clock compares this machine's clock with the gateway's, with the one that
-// signs URLs, and with the bucket's.
-func (v *visit) clock(ctx context.Context) Finding {
+// A clock is one of those that take part in a pull.
+type clock struct {
+	name  string
+	ahead time.Duration // of this machine's
+}
+
+// clocks are the gateway's, the one that signs URLs, and the bucket's, as far
+// as they can be read.
+func (v *visit) clocks(ctx context.Context) (all []clock, err error) {
 	began := time.Now()
 	e, a, err := v.echo(ctx, http.MethodGet, "", nil)
 	if err != nil {
-		return failed(err)
+		return nil, err
 	}
-	type clock struct {
-		name  string
-		ahead time.Duration
-		known bool
+	if a.get("Date") != "" {
+		all = append(all, clock{gatewayClock, a.ahead})
 	}
-	clocks := []clock{{name: "the gateway", ahead: a.ahead, known: a.get("Date") != ""}}
 	if e != nil {
-		clocks = append(clocks, clock{"the registry", ahead(e.Time, began, time.Now()), true})
+		all = append(all, clock{"the registry", ahead(e.Time, began, time.Now())})
 	}
-	clocks = append(clocks, clock{"the bucket", v.bucket, v.reached})
-	if _, known := a.header["Date"]; !known && !v.reached && e == nil {
+	if v.reached {
+		all = append(all, clock{"the bucket", v.bucket})
+	}
+	return all, nil
+}
+
+// gatewayClock only tells the Date.
+const gatewayClock = "the gateway"
+
+// clock compares them with this machine's.
+func (v *visit) clock(ctx context.Context) Finding {
+	all, err := v.clocks(ctx)
+	switch {
+	case err != nil:
+		return failed(err)
+	case len(all) == 0:
 		return skipped("no answer tells the time")
 	}
-	agree := 0
-	var wrong *clock
-	for i, c := range clocks {
-		switch {
-		case !c.known:
-		case c.ahead.Abs() <= tolerance:
-			agree++
-		case wrong == nil:
-			wrong = &clocks[i]
+	var wrong []clock
+	for _, c := range all {
+		if c.ahead.Abs() > tolerance {
+			wrong = append(wrong, c)
 		}
 	}
-	if wrong == nil {
-		return ok("%s, within %s", plural(agree+1, "clock"), tolerance)
+	if len(wrong) == 0 {
+		return ok("%s, within %s", plural(len(all)+1, "clock"), tolerance)
 	}
-	seen := wrong.name + " is " + apart(wrong.ahead)
-	if agree > 0 && wrong.name == "the gateway" {
+	seen := wrong[0].name + " is " + apart(wrong[0].ahead)
+	if len(wrong) == 1 && len(all) > 1 && wrong[0].name == gatewayClock {
 		return harmless(seen+", by Date alone", "the clock that signs the URLs of redirects agrees with this machine")
 	}
-	return differs(seen, "set the clock of this machine, or tell whoever runs %s: URLs of redirects hold for a minute", wrong.name)
+	return differs(seen, "set the clock of this machine, or tell whoever runs %s: URLs of redirects hold for a minute", wrong[0].name)
 }
 
 // apart writes how far a clock is ahead or behind.

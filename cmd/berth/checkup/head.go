@@ -14,36 +14,36 @@ type heads struct {
 	kept    bool // what was announced arrives
 	counted bool // the length of a body arrives
 	seen    string
-	err     error
 }
 
 // measure asks the probe, once.
-func (v *visit) measure(ctx context.Context) heads {
+func (v *visit) measure(ctx context.Context) (heads, error) {
 	if v.heads != nil {
-		return *v.heads
+		return *v.heads, nil
 	}
-	var h heads
 	announced, err := v.send(ctx, v.Anonymous, http.MethodHead, probe.AnnouncedPath, nil)
 	if err != nil {
-		return heads{err: err}
+		return heads{}, err
 	}
 	counted, err := v.send(ctx, v.Anonymous, http.MethodHead, probe.CountedPath, nil)
 	if err != nil {
-		return heads{err: err}
+		return heads{}, err
 	}
-	h.kept, h.counted = announced.length == probe.Size, counted.length == probe.Size
-	h.seen = fmt.Sprintf("%s announced, %s with a body, of %d", tell(announced.length), tell(counted.length), probe.Size)
-	v.heads = &h
-	return h
+	v.heads = &heads{
+		kept:    announced.length == probe.Size,
+		counted: counted.length == probe.Size,
+		seen:    fmt.Sprintf("%s announced, %s with a body, of %d", tell(announced.length), tell(counted.length), probe.Size),
+	}
+	return *v.heads, nil
 }
 
 const noHead = "nothing can be set: containerd cannot pull, podman and Docker push images without sizes; this front door is not for a registry"
 
 // lengthAdvice is what to set for the length to be right.
 func (v *visit) lengthAdvice(ctx context.Context) string {
-	h := v.measure(ctx)
+	h, err := v.measure(ctx)
 	switch {
-	case !v.probed || h.err != nil:
+	case !v.probed || err != nil:
 		return "HeadLength: try counted and kept, in turn"
 	case h.kept && v.gateway:
 		return "HeadLength=kept"
@@ -58,19 +58,14 @@ func (v *visit) lengthAdvice(ctx context.Context) string {
 // headLength compares what the gateway does with what the registry is set to.
 // That shows in a HEAD of a large blob: it is redirected where lengths are lost.
 func (v *visit) headLength(ctx context.Context) Finding {
-	h := v.measure(ctx)
-	if h.err != nil {
-		return failed(h.err)
+	h, err := v.measure(ctx)
+	if err != nil {
+		return failed(err)
 	}
-	redirected := true // as by default
-	if b, ok := v.artifact.blobs[large]; ok {
-		a, err := v.ask(ctx, http.MethodHead, v.blobPath(b.digest), nil)
-		if err != nil {
-			return failed(err)
-		}
-		redirected = isRedirect(a.status)
-	}
+	redirected, err := v.redirectsHead(ctx)
 	switch {
+	case err != nil:
+		return failed(err)
 	case !h.kept && !h.counted:
 		return broken(h.seen, noHead)
 	case !v.gateway && h.kept:
@@ -83,6 +78,17 @@ func (v *visit) headLength(ctx context.Context) Finding {
 		return broken("it is counted, and HeadLength is kept", "HeadLength=counted")
 	}
 	return ok("it is, of a body that is not sent")
+}
+
+// redirectsHead says whether HEAD of a large blob is redirected; as by default
+// where there is no such blob.
+func (v *visit) redirectsHead(ctx context.Context) (bool, error) {
+	b, ok := v.artifact.blobs[large]
+	if !ok {
+		return true, nil
+	}
+	a, err := v.ask(ctx, http.MethodHead, v.blobPath(b.digest), nil)
+	return isRedirect(a.status), err
 }
 
 // blobHead wants the length of each blob, at the registry or where it sends

@@ -10,15 +10,15 @@ import (
 
 func (v *visit) commas(ctx context.Context) Finding {
 	const back = `a, b;c="d, e"`
-	accept := []string{"a/b;q=0.5, c/d", "e/f"}
-	e, a, err := v.echo(ctx, http.MethodGet, "", nil, "Accept", accept[0], "Accept", accept[1], probe.HeaderBack, back)
+	lines := []string{"a/b;q=0.5, c/d", "e/f"}
+	e, a, err := v.echo(ctx, http.MethodGet, "", nil, "Accept", lines[0], "Accept", lines[1], probe.HeaderBack, back)
 	switch {
 	case err != nil:
 		return failed(err)
 	case e == nil:
 		return unechoed(a)
 	}
-	if got := strings.Join(e.Header["Accept"], ","); spaceless(got) != spaceless(strings.Join(accept, ",")) {
+	if got := strings.Join(e.Header["Accept"], ","); spaceless(got) != spaceless(strings.Join(lines, ",")) {
 		return broken("Accept arrives as "+got, "nothing can be set: clients may be given a manifest of a type they cannot read")
 	}
 	if got := a.header.Values(probe.HeaderBack); len(got) != 1 || got[0] != back {

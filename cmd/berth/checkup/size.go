@@ -3,7 +3,6 @@ package checkup
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -27,7 +26,7 @@ const (
 func (v *visit) noContent(ctx context.Context) Finding {
 	location, err := v.begin(ctx)
 	if err != nil {
-		return failed(err)
+		return broken(err.Error(), mayPush, v.Repository)
 	}
 	status, err := v.ask(ctx, http.MethodGet, location, nil)
 	if err != nil {
@@ -48,19 +47,16 @@ func (v *visit) noContent(ctx context.Context) Finding {
 // requestSize finds out whether as much passes as the registry says.
 func (v *visit) requestSize(ctx context.Context) Finding {
 	want := int(cmp.Or(v.announced, lambdaRequest))
-	a, passes, err := v.passes(ctx, want)
-	if err != nil {
-		return failed(err)
-	}
+	passes, answer := v.passes(ctx, want)
 	if passes {
 		return v.enough(want)
 	}
 	most := largest(want, step, func(n int) bool {
-		_, passes, err := v.passes(ctx, n)
-		return err == nil && passes
+		passes, _ := v.passes(ctx, n)
+		return passes
 	})
 	v.chunk = int64(most)
-	seen := strconv.Itoa(most) + " bytes pass, not " + strconv.Itoa(want) + ": " + a.String()
+	seen := fmt.Sprintf("%d bytes pass, not %d: %s", most, want, answer)
 	switch {
 	case most == 0:
 		return broken(seen, "see the lines above: nothing arrives as it was sent")
@@ -85,12 +81,15 @@ func (v *visit) enough(size int) Finding {
 	return ok("no limit is announced, and %d bytes pass", size)
 }
 
-// passes says whether a body of n bytes reaches the probe whole. The error is
-// for what says nothing about that.
-func (v *visit) passes(ctx context.Context, n int) (answer, bool, error) {
+// passes says whether a body of n bytes reaches the probe whole, and what was
+// answered.
+func (v *visit) passes(ctx context.Context, n int) (bool, string) {
 	body := random(n)
 	e, a, err := v.echoOrCut(ctx, body)
-	return a, err == nil && e != nil && isOf(e, body), err
+	if err != nil {
+		return false, err.Error()
+	}
+	return e != nil && isOf(e, body), a.String()
 }
 
 // echoOrCut has a body echoed. Who refuses a large body may close the
@@ -111,8 +110,6 @@ func (v *visit) requestOver(ctx context.Context) Finding {
 	for _, size := range []int{5 << 20, gatewayRequest + 1} {
 		e, a, err := v.echoOrCut(ctx, random(size))
 		switch {
-		case errors.Is(err, context.Canceled):
-			return failed(err)
 		case err != nil:
 			return harmless("the connection is closed", "clients give up one way or the other; regctl goes on in chunks")
 		case e != nil && v.gateway:
