@@ -3,6 +3,7 @@ package checkup_test
 import (
 	"errors"
 	"io/fs"
+	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/berthregistry/berth/cmd/berth/checkup"
 	"github.com/berthregistry/berth/infra/localcloud/httpapi"
+	"github.com/berthregistry/berth/shared/probe"
 	"github.com/berthregistry/berth/shared/table"
 )
 
@@ -59,6 +61,36 @@ func TestFrontDoorAsAssumed(t *testing.T) {
 		t.Errorf("gateway %v, %d to be cared for; want true and 0", r.Gateway, r.NeedCare())
 	}
 	d.isEmpty(t)
+}
+
+// known sends credentials, as a client does that has logged in.
+type known struct{ checkup.Doer }
+
+func (k known) Do(r *http.Request) (*http.Response, error) {
+	r.Header.Set("Authorization", "Basic YW5uOnNlY3JldA==")
+	return k.Doer.Do(r)
+}
+
+// The bucket refuses who shows any, as S3 does, and the probe is for everybody.
+func TestCredentialsAreForTheRegistryAlone(t *testing.T) {
+	s := asDeployed()
+	s.wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			probed := strings.HasPrefix(r.URL.Path, probe.Base)
+			if shown := r.Header.Get("Authorization") != ""; shown == probed {
+				t.Errorf("%s %s: credentials shown: %v", r.Method, r.URL.Path, shown)
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+	d := deploy(t, s)
+	c := config(t, d.url)
+	c.Client = known{c.Client}
+	r, err := checkup.Examine(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	holds(t, r, nil)
 }
 
 // Each assumption that httpapi can flip, and what must come of it. What is not

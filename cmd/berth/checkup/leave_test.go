@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/berthregistry/berth/cmd/berth/checkup"
+	"github.com/berthregistry/berth/shared/table"
 )
 
 // A moment is the nth request of a method to paths with a part.
@@ -126,6 +127,10 @@ func TestNothingMayBeDeleted(t *testing.T) {
 		strings.Count(last.Advice, "manifests/sha256:") != 2 || strings.Count(last.Advice, "blobs/sha256:") != 5 ||
 		strings.Contains(last.Advice, "doctor-") {
 		t.Errorf("got %+v, want the two manifests and five blobs that are left, and not the tag", last)
+	}
+	page, err := d.items.Query(t.Context(), table.Query{Partition: "repo#" + repository, Prefix: "tag#"})
+	if err != nil || len(page.Items) > 0 {
+		t.Errorf("tags: got %v, %v; the tag may be deleted", page.Items, err)
 	}
 }
 
