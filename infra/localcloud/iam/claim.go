@@ -92,7 +92,7 @@ func readQueryClaim(query url.Values) (claim, error) {
 	}
 	seconds, err := strconv.ParseInt(query.Get("X-Amz-Expires"), 10, 32)
 	c.expires = time.Duration(seconds) * time.Second
-	if err != nil || c.expires < 0 || c.expires > maxExpiry {
+	if err != nil || c.expires <= 0 || c.expires > maxExpiry {
 		return c, malformed("X-Amz-Expires is no number of seconds up to a week")
 	}
 	c.token = query.Get("X-Amz-Security-Token")

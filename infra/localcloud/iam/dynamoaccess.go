@@ -136,7 +136,10 @@ func (r dynamoRequest) stream(name string) ([]access, error) {
 	switch name {
 	case "ListStreams":
 		table, err := r.table(text(r.body["TableName"]))
-		return []access{{"dynamodb:ListStreams", table + "/stream/*"}}, err
+		if err != nil {
+			return nil, err
+		}
+		return []access{{"dynamodb:ListStreams", table + "/stream/*"}}, nil
 	case "DescribeStream", "GetShardIterator":
 		// The server behind may think itself in another region and account.
 		arn, _ := splitARN(text(r.body["StreamArn"]))

@@ -1,11 +1,12 @@
 package iam
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"log/slog"
+	"io"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -24,16 +25,19 @@ func (p *proxy) forward(w http.ResponseWriter, r *request) {
 	behind := httputil.ReverseProxy{
 		Rewrite:    func(pr *httputil.ProxyRequest) { r.readdress(pr.Out, p.config.Target) },
 		Transport:  p.transport,
-		BufferPool: &copyBuffers,
-		ErrorLog:   slog.NewLogLogger(p.config.Log.Handler(), slog.LevelWarn),
+		BufferPool: &p.buffers,
+		ErrorLog:   p.errorLog,
 		ModifyResponse: func(resp *http.Response) error {
 			identify(resp.Header, p.protocol.requestIDs())
 			return r.call.answer(resp, may)
 		},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
-			if !errors.Is(err, context.Canceled) { // the caller has gone
-				p.refuse(w, r, fmt.Errorf("forward request: %w", err))
+			if errors.Is(err, context.Canceled) {
+				// The caller has gone, or we are to stop. Without a word it
+				// would be 200, which says of a write that it has happened.
+				panic(http.ErrAbortHandler)
 			}
+			p.refuse(w, r, fmt.Errorf("forward request: %w", err))
 		},
 	}
 	behind.ServeHTTP(w, r.Request)
@@ -52,6 +56,10 @@ func (r *request) readdress(out *http.Request, target *url.URL) {
 		out.Header.Del(name)
 	}
 	out.Header.Set(payloadHeader, r.payload)
+	if r.body != nil {
+		// A connection that turns out closed is no reason to fail.
+		out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(r.body)), nil }
+	}
 }
 
 // signing sends requests to the server behind, signed by its root.
@@ -97,9 +105,7 @@ func identify(header http.Header, names []string) {
 	}
 }
 
-// copyBuffers are those of bodies on their way.
-var copyBuffers buffers
-
+// buffers are for bodies on their way.
 type buffers struct{ pool sync.Pool }
 
 func (b *buffers) Get() []byte {

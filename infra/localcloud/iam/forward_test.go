@@ -3,6 +3,7 @@ package iam_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -273,6 +274,40 @@ func TestUnreachable(t *testing.T) {
 	client := newClient(serve(t, newConfig(t, iam.DynamoDB, gone.URL, all(t))), session)
 	_, err := client.DescribeTable(t.Context(), &dynamodb.DescribeTableInput{TableName: aws.String("state")})
 	wantAPIError(t, err, "InternalServerError")
+}
+
+// A request that is given up midway is not answered with success.
+func TestGivenUp(t *testing.T) {
+	begun, end := make(chan bool), make(chan bool)
+	target := fakeTarget(t, func(http.ResponseWriter, *http.Request) {
+		begun <- true
+		<-end
+	})
+	defer close(end)
+	proxy, err := iam.NewProxy(newConfig(t, iam.S3, target, all(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// As when a server is told to stop: it is not the caller who has gone.
+	stopped, stop := context.WithCancel(t.Context())
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		proxy.ServeHTTP(w, r.WithContext(stopped))
+	}))
+	t.Cleanup(server.Close)
+	go func() {
+		<-begun
+		stop()
+	}()
+	put := putObject
+	put.date, put.url = time.Now(), server.URL+"/content/a"
+	r := read(t, put.wire(t))
+	r.URL, err = url.Parse(put.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp, err := http.DefaultTransport.RoundTrip(r); err == nil {
+		t.Errorf("got %s, want no answer", resp.Status)
+	}
 }
 
 func TestFail(t *testing.T) {

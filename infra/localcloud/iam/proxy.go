@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"time"
@@ -55,6 +57,8 @@ type proxy struct {
 	protocol  protocol
 	verifier  *verifier
 	transport http.RoundTripper
+	buffers   buffers
+	errorLog  *log.Logger
 }
 
 // NewProxy returns the guard before a service. It streams the bodies of S3 and
@@ -69,7 +73,12 @@ func NewProxy(c Config) (http.Handler, error) {
 	if c.TargetRegion == "" {
 		c.TargetRegion = c.Region
 	}
-	p := &proxy{config: c, verifier: newVerifier(c), transport: newTransport(c)}
+	p := &proxy{
+		config:    c,
+		verifier:  newVerifier(c),
+		transport: newTransport(c),
+		errorLog:  slog.NewLogLogger(c.Log.Handler(), slog.LevelWarn),
+	}
 	if c.Service == S3 {
 		p.protocol = s3Protocol{domain: c.Domain}
 	} else {

@@ -64,7 +64,7 @@ func (p s3Protocol) read(r *request) (call, error) {
 // refuse writes an error of S3.
 func (s3Protocol) refuse(w http.ResponseWriter, r *request, why refusal) {
 	if c, ok := r.call.(s3Call); ok && c.operation.name == deleteObjects && why.reason == accessDenied {
-		writeXML(w, http.StatusOK, c.noneDeleted(why))
+		writeXML(w, http.StatusOK, c.noneDeleted())
 		return
 	}
 	answer := s3Answers[why.reason]

@@ -80,13 +80,13 @@ type deleteError struct{ Key, Code, Message string }
 
 // noneDeleted is the answer if no object may be deleted. S3 calls that success
 // and says of each key why it is still there.
-func (c s3Call) noneDeleted(why refusal) deleteResult {
+func (c s3Call) noneDeleted() deleteResult {
 	var result deleteResult
+	denied := s3Answers[accessDenied]
 	prefix := objectARN(c.bucket, "")
 	for _, a := range c.needs {
 		result.Errors = append(result.Errors, deleteError{
-			Key:  strings.TrimPrefix(a.resource, prefix),
-			Code: s3Answers[why.reason].code, Message: why.text,
+			Key: strings.TrimPrefix(a.resource, prefix), Code: denied.code, Message: denied.text,
 		})
 	}
 	return result

@@ -187,7 +187,7 @@ func (r s3Request) accesses(header http.Header) []access {
 // plain are the headers of S3 that need no permission beyond that of their
 // operation. Others do (x-amz-acl, x-amz-tagging ...), or might.
 var plain = regexp.MustCompile(`^X-Amz-(` +
-	`Algorithm|Checksum-[A-Za-z0-9-]+|Content-Sha256|Copy-Source(-If-[A-Za-z-]+|-Range)?|Date|Meta-.+|` +
+	`Checksum-[A-Za-z0-9-]+|Content-Sha256|Copy-Source(-If-[A-Za-z-]+|-Range)?|Date|Meta-.+|` +
 	`Metadata-Directive|Mp-Object-Size|Sdk-Checksum-Algorithm|Security-Token|Storage-Class|User-Agent)$`)
 
 func checkHeaders(header http.Header) error {
