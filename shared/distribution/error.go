@@ -59,10 +59,10 @@ const statusGone = 499
 // missing than a gateway carries.
 const maxErrors = 1000
 
-// fail answers with an error. What has no code of the spec is internal: its
-// cause goes to the log, and the client is told only by which id it is found
-// there.
-func (h *handler) fail(w *recorder, r *http.Request, id string, err error) {
+// fail answers with an error, and returns it as it was answered. What has no
+// code of the spec is internal: its cause goes to the log, and the client is
+// told only by which id it is found there.
+func (h *handler) fail(w *recorder, r *http.Request, id string, err error) error {
 	status, body := http.StatusInternalServerError, errorBody{[]errorItem{{
 		Code: "UNKNOWN", Message: "internal error", Detail: map[string]string{"requestId": id},
 	}}}
@@ -79,11 +79,12 @@ func (h *handler) fail(w *recorder, r *http.Request, id string, err error) {
 		h.log.WarnContext(r.Context(), "a store is busy", "request_id", id, "method", r.Method, "error", err)
 		one = oci.ErrTooManyRequests.With(nil, "the registry is busy, try again")
 		status, body = statuses[one.Kind()], errorBody{items(one)}
+		err = fmt.Errorf("%w: %w", one, err)
 	default:
 		h.log.ErrorContext(r.Context(), "internal error", "request_id", id, "method", r.Method, "error", err)
 	}
-	raw, err := json.Marshal(body)
-	if err != nil {
+	raw, failed := json.Marshal(body)
+	if failed != nil {
 		raw = []byte(`{"errors":[]}`)
 	}
 	header := w.Header()
@@ -96,6 +97,7 @@ func (h *handler) fail(w *recorder, r *http.Request, id string, err error) {
 	if r.Method != http.MethodHead || h.door.Headless {
 		_, _ = w.Write(raw)
 	}
+	return err
 }
 
 func items(errs ...*oci.Error) []errorItem {

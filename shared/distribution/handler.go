@@ -102,7 +102,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = h.dispatch(rec, r, target)
 	}
 	if err != nil {
-		h.fail(rec, r, id, err)
+		err = h.fail(rec, r, id, err)
 	}
 	if h.observe != nil {
 		h.observe(r, Exchange{

@@ -12,6 +12,7 @@ import (
 
 	"github.com/berthregistry/berth/shared/blobs"
 	"github.com/berthregistry/berth/shared/distribution"
+	"github.com/berthregistry/berth/shared/oci"
 	"github.com/berthregistry/berth/shared/registry"
 )
 
@@ -65,6 +66,9 @@ func TestUnreadableBlob(t *testing.T) {
 			}
 			if !errors.Is(seen.Err, cause) {
 				t.Errorf("%v: observed %v", cause, seen.Err)
+			}
+			if errors.Is(seen.Err, oci.ErrTooManyRequests) != (a.status == http.StatusTooManyRequests) {
+				t.Errorf("%v: observed %v, answered %d", cause, seen.Err, a.status)
 			}
 		}
 	}
