@@ -82,6 +82,7 @@ func (x *exchange) finish(r *Response) (reason string) {
 		// is there and make it look whole.
 		return "the answer broke off"
 	}
+	clean(r)
 	if !bare {
 		delete(r.Headers, "Content-Length") // the gateway's to compute
 	}
@@ -92,6 +93,25 @@ func (x *exchange) finish(r *Response) (reason string) {
 		return "the answer is larger than can be returned"
 	}
 	return ""
+}
+
+// lines makes spaces of what would end a line.
+var lines = strings.NewReplacer("\r", " ", "\n", " ")
+
+// clean does what net/http does on a socket, so that what a stranger sent and a
+// handler repeats cannot become a header of its own.
+func clean(r *Response) {
+	for name, value := range r.Headers {
+		switch {
+		case strings.ContainsAny(name, " \r\n:"):
+			delete(r.Headers, name)
+		case strings.ContainsAny(value, "\r\n"):
+			r.Headers[name] = strings.TrimSpace(lines.Replace(value))
+		}
+	}
+	for i, cookie := range r.Cookies {
+		r.Cookies[i] = strings.TrimSpace(lines.Replace(cookie))
+	}
 }
 
 // encode writes the body as text or as base64, whichever is shorter in JSON,

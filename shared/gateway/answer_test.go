@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -90,6 +91,31 @@ func TestAnswerHeader(t *testing.T) {
 	}
 	if want := []string{"a=1; Path=/", "b=2"}; !slices.Equal(a.Cookies, want) {
 		t.Errorf("cookies %q, want %q", a.Cookies, want)
+	}
+}
+
+// What ends a line ends no header: net/http makes a space of it. Nobody says
+// what the gateway would do.
+func TestHeaderLines(t *testing.T) {
+	handler := func(w http.ResponseWriter) {
+		w.Header().Set("X-Echo", " a\r\nSet-Cookie: b=1\n")
+		w.Header()["X-Split\r\nSet-Cookie"] = []string{"b=1"}
+		w.Header().Add("Set-Cookie", "a=1\r\nX-Evil: 1")
+		w.WriteHeader(http.StatusOK)
+	}
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { handler(w) }))
+	t.Cleanup(web.Close)
+	want, err := http.Get(web.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer want.Body.Close()
+	a := invoke(t, answering(handler), event("GET", "/", ""))
+	if got := a.get("X-Echo"); got != want.Header.Get("X-Echo") || len(a.Headers) != 1 {
+		t.Errorf("%q, want X-Echo %q and no more", a.Headers, want.Header.Get("X-Echo"))
+	}
+	if !slices.Equal(a.Cookies, want.Header["Set-Cookie"]) {
+		t.Errorf("cookies %q, want %q", a.Cookies, want.Header["Set-Cookie"])
 	}
 }
 
