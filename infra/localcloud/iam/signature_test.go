@@ -181,6 +181,9 @@ func TestEveryByteIsSigned(t *testing.T) {
 			if want == "" {
 				t.Fatal("the request as it was signed was refused")
 			}
+			if strings.Contains(want, "Security-Token") {
+				t.Errorf("the session token was handed on:\n%s", want)
+			}
 			end := len(wire)
 			if s.service == iam.S3 {
 				end -= len(s.body)
