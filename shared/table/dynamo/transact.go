@@ -38,8 +38,8 @@ func (s *Store) Transact(ctx context.Context, tx table.Tx) error {
 			return err
 		}
 		s.log.DebugContext(ctx, "transaction conflict", "attempt", attempt, "err", err)
-		if err := pause.wait(ctx); err != nil {
-			return fmt.Errorf("wait for a transaction conflict to pass: %w", err)
+		if ended := pause.wait(ctx); ended != nil {
+			return fmt.Errorf("wait for it to pass: %w: %w", ended, err)
 		}
 	}
 }

@@ -170,6 +170,20 @@ func TestTransactEndsWithItsContext(t *testing.T) {
 	})
 }
 
+// A deadline that ends a pause leaves known what is known: nothing has happened,
+// because of others. Whoever called can say so to a client, who comes back.
+func TestTransactConflictUntilTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		store := newWired(func(request) answer { return cancelled("ThrottlingError", "None") }, aws.NopRetryer{})
+		err := store.Transact(ctx, twoActions())
+		if !errors.Is(err, table.ErrConflict) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v, want a conflict at the deadline", err)
+		}
+	})
+}
+
 // Sixty-four referrers of one subject: each writes the subject's count, and
 // DynamoDB refuses a transaction that meets another under way.
 func TestManyWritersOfOneItem(t *testing.T) {
