@@ -158,7 +158,8 @@ func (r *Registry) condemn(ctx context.Context, item table.Item) (table.Conditio
 
 // reprieve calls off a deletion that has come as far as mine says.
 func (r *Registry) reprieve(ctx context.Context, key table.Key, mine table.Condition) error {
-	ctx, cancel := settle(ctx) // what stopped the deletion must not keep it half done
+	// What stopped the deletion, its deadline too, must not keep it half done.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
 	err := r.commit(ctx, table.Update(key, live).When(mine))
 	if lostRace(err) {

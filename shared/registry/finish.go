@@ -19,7 +19,8 @@ import (
 // again. Errors: oci.ErrUploadUnknown; oci.ErrOutOfOrder beside the upload as it
 // is; oci.ErrSizeInvalid.
 func (r *Registry) AppendUpload(ctx context.Context, repo, id string, start, size int64, body io.Reader) (Upload, error) {
-	ctx = context.WithoutCancel(ctx) // the body ends when its client does
+	ctx, cancel := unbroken(ctx) // the body ends when its client does
+	defer cancel()
 	u, err := r.open(ctx, repo, id)
 	if err == nil {
 		err = u.at(start)
@@ -57,7 +58,8 @@ func (r *Registry) AppendUpload(ctx context.Context, repo, id string, start, siz
 // not those of the digest the upload stays as it was, unless they had to be read
 // again to tell: see verify. Errors as of AppendUpload, and oci.ErrDigestInvalid.
 func (r *Registry) FinishUpload(ctx context.Context, repo, id string, start, size int64, d oci.Digest, body io.Reader) (Upload, error) {
-	ctx = context.WithoutCancel(ctx)
+	ctx, cancel := unbroken(ctx)
+	defer cancel()
 	u, err := r.load(ctx, repo, id)
 	switch {
 	case err != nil:
@@ -77,7 +79,8 @@ func (r *Registry) FinishUpload(ctx context.Context, repo, id string, start, siz
 // PutBlob takes a whole blob in (spec, end-4b). Errors: oci.ErrDigestInvalid,
 // oci.ErrSizeInvalid.
 func (r *Registry) PutBlob(ctx context.Context, repo string, size int64, d oci.Digest, body io.Reader) error {
-	ctx = context.WithoutCancel(ctx)
+	ctx, cancel := unbroken(ctx)
+	defer cancel()
 	u := upload{repo: repo, id: uuid.NewString(), single: true}
 	err := r.finish(ctx, u, size, d, body)
 	if refused(err) && (size < 0 || size > maxInlineBlob) {

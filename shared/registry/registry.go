@@ -138,8 +138,23 @@ func pause(ctx context.Context, n int) error {
 	}
 }
 
+const settleTime = time.Minute
+
 // settle returns a context for writes that follow a body: once the bytes are
 // here, a client that hangs up no longer stops them, but time does.
 func settle(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	end := time.Now().Add(settleTime)
+	if set, ok := ctx.Deadline(); ok && set.Before(end) {
+		end = set
+	}
+	return context.WithDeadline(context.WithoutCancel(ctx), end)
+}
+
+// unbroken returns a context that a client who hangs up does not end. Time that
+// was set for the request does: a function is killed soon after.
+func unbroken(ctx context.Context) (context.Context, context.CancelFunc) {
+	if end, ok := ctx.Deadline(); ok {
+		return context.WithDeadline(context.WithoutCancel(ctx), end)
+	}
+	return context.WithCancel(context.WithoutCancel(ctx))
 }
