@@ -62,15 +62,23 @@ func TestNoBody(t *testing.T) {
 	}
 }
 
+// As text a manifest arrives whole, and bytes that are no text do not.
 func TestTextBodies(t *testing.T) {
 	d := open(t, httpapi.Config{Deviations: httpapi.Deviations{TextBodies: true}})
-	for contentType, text := range map[string]bool{
-		manifestType: true, "application/vnd.docker.distribution.manifest.list.v2+json": true,
-		"application/octet-stream": false, "": false,
+	for _, c := range []struct {
+		contentType, sent, body string
+		text                    bool
+	}{
+		{manifestType, "{\"\u20ac\"}", "{\"\u20ac\"}", true},
+		{manifestType, "\xffa\xe2\x82", "\ufffda\ufffd\ufffd", true},
+		{"Application/VND.docker.distribution.manifest.list.v2+json; a=b", "\xff", "\ufffd", true},
+		{"application/octet-stream", "{}", b64("{}"), false},
+		{"", "{}", b64("{}"), false},
+		{"text/plain", "\xff", b64("\xff"), false}, // is none of these types
 	} {
-		d.do("PUT", "/v2/", "{}", "Content-Type", contentType)
-		if e := d.event(); e.IsBase64Encoded == text {
-			t.Errorf("%q: base64 %v", contentType, e.IsBase64Encoded)
+		d.do("PUT", "/v2/", c.sent, "Content-Type", c.contentType)
+		if e := d.event(); e.IsBase64Encoded == c.text || e.Body != c.body {
+			t.Errorf("%q of type %q: base64 %v, body %q, want %q", c.sent, c.contentType, e.IsBase64Encoded, e.Body, c.body)
 		}
 	}
 }

@@ -32,7 +32,8 @@ type Deviations struct {
 	// PlusIsSpace: a plus sign in the path or the query arrives as a space.
 	PlusIsSpace bool
 	// TextBodies: request bodies of OCI's and Docker's media types arrive as
-	// text and not as base64.
+	// text and not as base64. What is not UTF-8 in them is replaced, as in any
+	// text.
 	TextBodies bool
 	// RawResponses: a response body in base64 is passed on as it is.
 	RawResponses bool

@@ -22,6 +22,7 @@ func FuzzRequest(f *testing.F) {
 		"GET /v2/ HTTP/1.1\r\nHost: a\r\n\r\n",
 		"GET //v2/a%2Fb/?x=%zz&x=1&=;& HTTP/1.0\r\nCookie: a=b; c\r\nCookie: d\r\n\r\n",
 		"PUT http://h:1/p+q HTTP/1.1\r\nHost: [::1]:5\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\n\x00\"\\\xff",
+		"PUT / HTTP/1.1\r\nHost: a\r\nContent-Type: application/vnd.oci.empty.v1+json\r\nContent-Length: 3\r\n\r\n\xe2\x82\xff",
 		"POST /\xff\xe2\x82\xac HTTP/1.1\r\nTransfer-Encoding: chunked\r\nX-\x7f: \xff\r\n\r\n2\r\nab\r\n0\r\n\r\n",
 		"OPTIONS * HTTP/1.1\r\nHost: \"\\\r\n\r\n",
 		"CONNECT a HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -87,7 +88,8 @@ func check(t *testing.T, want []byte) invoke {
 				t.Errorf("body: %v", err)
 			}
 		}
-		if !bytes.Equal(got, want) {
+		// What is not UTF-8 is replaced, byte by byte, where TextBodies has it arrive as text.
+		if whole := bytes.Equal(got, want); !whole && (e.IsBase64Encoded || string(got) != string([]rune(string(want)))) {
 			t.Errorf("body %q, want %q", got, want)
 		}
 		if e.RawPath == "" || e.RawPath[0] != '/' {
