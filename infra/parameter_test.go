@@ -4,6 +4,7 @@ import (
 	"maps"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -84,6 +85,22 @@ func TestParametersAreInGroups(t *testing.T) {
 	slices.Sort(grouped)
 	if want := slices.Sorted(maps.Keys(d.Parameters)); !slices.Equal(grouped, want) {
 		t.Errorf("the groups have %q, the parameters are %q", grouped, want)
+	}
+}
+
+// Words that YAML 1.1, which SAM reads, takes for true or false. Such a word
+// would be let through as "false" and mean nothing to a function.
+var truths = regexp.MustCompile(`(?mi)(: |- |\[)(on|off|yes|no|y|n) *([,\]}#]|$)|, (on|off|yes|no|y|n) *[,\]}]`)
+
+func TestWordsAreWords(t *testing.T) {
+	for _, file := range []string{"../template.yaml", "state.yaml"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found := truths.FindAllString(string(text), -1); found != nil {
+			t.Errorf("%s: %q must be in quotes", file, found)
+		}
 	}
 }
 

@@ -1,11 +1,12 @@
 """A CloudFormation on this machine, for as long as the one who started it lives.
 
-It is moto's, and some other services of moto behind it. Four things that
+It is moto's, and some other services of moto behind it. Five things that
 CloudFormation does and moto 5.2.5 does not are added here, each as small as can
 be, so that a deployment goes its whole way:
 
 - the SAM transform, which is done by SAM's own code;
 - the outputs of a nested stack, which another resource of its parent names;
+- the outputs of a stack that was made by a change set;
 - AWS::NoValue in a list, which moto leaves there as a null;
 - types that moto does not know: they get an id and attributes, and nothing is
   made. See PLACEHOLDERS.
@@ -23,8 +24,8 @@ import sys
 from moto.cloudformation import models, parsing
 from moto.cloudformation.exceptions import UnformattedGetAttTemplateException
 from moto.server import ThreadedMotoServer
-from samtranslator.parser.parser import Parser
-from samtranslator.translator.translator import Translator
+
+from transform import transform
 
 # Types that moto's CloudFormation does not know, with the attributes that our
 # templates ask for.
@@ -88,10 +89,19 @@ def transformed(parse):
     def parse_and_transform(self):
         parse(self)
         if "Transform" in self.template_dict:
-            # Values of parameters are for what SAM would have to know: none of it is a parameter of ours.
-            self.template_dict = Translator({}, Parser()).translate(self.template_dict, parameter_values={})
+            self.template_dict = transform(self.template_dict)
 
     return parse_and_transform
+
+
+def with_outputs(apply):
+    def apply_and_evaluate(change_set):
+        apply(change_set)
+        change_set.stack.template = change_set.template
+        change_set.stack.template_dict = change_set.template_dict
+        change_set.stack.output_map = change_set.stack._create_output_map()
+
+    return apply_and_evaluate
 
 
 def without_nulls(clean):
@@ -110,6 +120,7 @@ def teach():
         known[kind] = Placeholder
     parsing.clean_json = without_nulls(parsing.clean_json)
     models.Stack.get_cfn_attribute = output_of
+    models.ChangeSet.apply = with_outputs(models.ChangeSet.apply)
     for owner in (models.Stack, models.ChangeSet):
         owner._parse_template = transformed(owner._parse_template)
 

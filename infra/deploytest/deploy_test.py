@@ -7,6 +7,7 @@ is what CloudFormation then has.
 import ast
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,6 @@ from pathlib import Path
 
 import boto3
 import yaml
-from botocore.config import Config
 from samcli.yamlhelper import yaml_parse
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,6 +96,16 @@ def resources(name):
     return {r["LogicalResourceId"]: r.get("PhysicalResourceId") for r in found if "LogicalResourceId" in r}
 
 
+def sources(scratch):
+    """A copy of what scripts/deploy needs, since SAM leaves a file in the tree."""
+    for folder in ("functions", "shared"):
+        shutil.copytree(ROOT / folder, Path(scratch) / folder)
+    for file in ("go.mod", "go.sum", "template.yaml", "infra/state.yaml", "scripts/build", "scripts/deploy"):
+        (Path(scratch) / file).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / file, Path(scratch) / file)
+    return Path(scratch)
+
+
 def statements(role):
     iam = boto3.client("iam")
     names = iam.list_role_policies(RoleName=role)["PolicyNames"]
@@ -127,16 +137,38 @@ class Deployment(unittest.TestCase):
         self.addCleanup(cloudformation.delete_stack, StackName=name)
         return made
 
-    def test_sam_deploys_it(self):
-        """scripts/deploy, with SAM's own change sets, events and waiting."""
-        self.addCleanup(cloudformation.delete_stack, StackName="by-sam")
+    def test_the_first_time_and_the_next(self):
+        """scripts/deploy as a user has it: SAM's questions, and then what it remembers."""
+        settings = '{repositories: [{pattern: "mirror/**", indexes: none}], limits: {manifest-size: 8MiB}}'
+        asked = {"Access": "open", "Settings": settings, "Retention": "7"}
+        template = yaml_parse((ROOT / "template.yaml").read_text())
+        events = [e for r in template["Resources"].values() for e in r["Properties"].get("Events", {})]
+        answers = ["", ""]  # name and region
+        answers += [asked.get(p, "") for p in template["Parameters"]]
+        answers += ["", "", ""]  # no confirmation of changes, roles may be made, what failed is rolled back
+        answers += ["y" for _ in events]  # that none of them has an authorizer
+        answers += ["", "", ""]  # the answers are saved, where SAM looks for them
+        with tempfile.TemporaryDirectory() as scratch:
+            tree = sources(scratch)
+            for step, stdin in (("first", "\n".join(answers) + "\n"), ("next", "")):
+                with self.subTest(step):
+                    done = subprocess.run([tree / "scripts/deploy"], input=stdin, capture_output=True, text=True)
+                    self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+                    pull = resources("berth")["Pull"]
+                    got = boto3.client("lambda").get_function_configuration(FunctionName=pull)
+                    self.assertEqual(got["Environment"]["Variables"]["BERTH_SETTINGS"], settings)
+            self.assertTrue((tree / "samconfig.toml").exists())
+        self.addCleanup(cloudformation.delete_stack, StackName="berth")
+
+    def test_with_arguments(self):
+        self.addCleanup(cloudformation.delete_stack, StackName="team-c")
         done = subprocess.run(
-            ["scripts/deploy", "--stack-name", "by-sam", "--s3-bucket", ARTIFACTS, "--region", REGION,
+            ["scripts/deploy", "--stack-name", "team-c", "--s3-bucket", ARTIFACTS, "--region", REGION,
              "--parameter-overrides", "Access=open"],
             cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True,
         )
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        self.assertIn("Successfully created/updated stack - by-sam", done.stdout)
+        self.assertIn("Successfully created/updated stack - team-c", done.stdout)
 
     def test_outputs(self):
         outputs, made = self.stack("outputs")
