@@ -49,12 +49,12 @@ type Config struct {
 
 	// InlineLimit is BERTH_INLINE_LIMIT in bytes: a larger blob is answered
 	// with a redirect to the bucket. The default is 4194304, 4 MiB. At most
-	// 4718592, which is what an answer of a function holds.
+	// 4669440, which is what an answer of a function holds.
 	InlineLimit int64
 
 	// RequestLimit is BERTH_REQUEST_LIMIT in bytes: clients that begin an
 	// upload are told that no larger request gets through. The default is
-	// 4500000. At most 4718592, which is what a function's event holds.
+	// 4500000. At most 4669440, which is what a function's event holds.
 	RequestLimit int64
 
 	// Region is AWS_REGION, where table and bucket are. Lambda sets it.
@@ -77,9 +77,10 @@ type Config struct {
 const (
 	defaultInlineLimit  = 4 << 20
 	defaultRequestLimit = 4_500_000
-	// lambdaLimit is what of the 6 MiB of an event or an answer is left when
-	// its body is written in base64.
-	lambdaLimit = 6 << 20 / 4 * 3
+	// lambdaLimit is how large a body may be whose base64 fits the 6 MiB of an
+	// event or an answer, beside the rest of its JSON: 10 KB of headers and
+	// path, which an event holds several times over.
+	lambdaLimit = (6<<20 - 64<<10) / 4 * 3
 )
 
 // Read reads the environment by lookup, which os.LookupEnv is. Its error names

@@ -62,7 +62,7 @@ func TestAllIsRead(t *testing.T) {
 		"BERTH_LOG_LEVEL", "warn",
 		"BERTH_HEAD_LENGTH", "kept",
 		"BERTH_INLINE_LIMIT", "1",
-		"BERTH_REQUEST_LIMIT", "4718592",
+		"BERTH_REQUEST_LIMIT", "4669440",
 		"AWS_SESSION_TOKEN", "token",
 		"AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:8000",
 		"AWS_ENDPOINT_URL_S3", "https://s3.example",
@@ -70,7 +70,7 @@ func TestAllIsRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Prefix != "registry/" || c.LogLevel != slog.LevelWarn || c.CountsHead || c.InlineLimit != 1 || c.RequestLimit != 4718592 {
+	if c.Prefix != "registry/" || c.LogLevel != slog.LevelWarn || c.CountsHead || c.InlineLimit != 1 || c.RequestLimit != 4669440 {
 		t.Errorf("got %q, %v, %v, %d, %d", c.Prefix, c.LogLevel, c.CountsHead, c.InlineLimit, c.RequestLimit)
 	}
 	if c.Credentials.AccessKeyID != "AKIDEXAMPLE" || c.Credentials.SecretAccessKey != "hunter2" || c.Credentials.SessionToken != "token" {
@@ -128,7 +128,7 @@ func TestMistakes(t *testing.T) {
 		{"BERTH_ACCESS", "closed", `BERTH_ACCESS is "closed"; want open`},
 		{"BERTH_HEAD_LENGTH", "dropped", `BERTH_HEAD_LENGTH is "dropped"; want counted or kept`},
 		{"BERTH_INLINE_LIMIT", "0", "BERTH_INLINE_LIMIT"},
-		{"BERTH_INLINE_LIMIT", "4718593", "from 1 to 4718592"},
+		{"BERTH_INLINE_LIMIT", "4669441", "from 1 to 4669440"},
 		{"BERTH_REQUEST_LIMIT", "-1", "BERTH_REQUEST_LIMIT"},
 		{"BERTH_REQUEST_LIMIT", "4.5MB", `BERTH_REQUEST_LIMIT is "4.5MB"; want a number of bytes`},
 		{"BERTH_SETTINGS", "limits:\n  tags-per-push: 12\n  colour: red\n", "BERTH_SETTINGS:3:3: "},

@@ -38,7 +38,7 @@ func onThisMachine(t testing.TB, log io.Writer, methods ...string) http.Handler 
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := Config{Settings: new(settings.Settings), CountsHead: true, InlineLimit: defaultInlineLimit, RequestLimit: defaultRequestLimit}
+	c := Config{Settings: new(settings.Settings), CountsHead: true, InlineLimit: lambdaLimit, RequestLimit: defaultRequestLimit}
 	return serve(c, items, objects, NewLog(log, slog.LevelInfo), methods)
 }
 
@@ -145,6 +145,20 @@ func TestProbeIsThere(t *testing.T) {
 	onThisMachine(t, io.Discard, "GET").ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", "/v2/_berth/challenge", nil))
 	if w.Code != http.StatusUnauthorized {
 		t.Errorf("got %d", w.Code)
+	}
+}
+
+// The largest blob that may be sent inline fits an answer, its headers beside it.
+func TestLargestInlineBlob(t *testing.T) {
+	f := gateway.New(onThisMachine(t, io.Discard, allMethods...))
+	blob := bytes.Repeat([]byte{0xff}, lambdaLimit)
+	push := event("POST", "/v2/team/app/blobs/uploads/", "digest="+digest(blob), "application/octet-stream", blob)
+	if got, err := f(t.Context(), push); err != nil || got.StatusCode != http.StatusCreated {
+		t.Fatalf("push: got %d %s, %v", got.StatusCode, got.Body, err)
+	}
+	got, err := f(t.Context(), event("GET", "/v2/team/app/blobs/"+digest(blob), "", "", nil))
+	if err != nil || got.StatusCode != http.StatusOK || len(got.Body) != lambdaLimit/3*4 {
+		t.Errorf("got %d with %d bytes of base64, %v: %.200s", got.StatusCode, len(got.Body), err, got.Body)
 	}
 }
 
