@@ -23,6 +23,7 @@ REGION = "eu-central-1"
 ACCOUNT = "123456789012"  # moto's
 ARTIFACTS = "artifacts"
 FUNCTIONS = ("Pull", "Push", "Delete")
+ALARMS = ("ServerErrors", "PullThrottles", "PushThrottles", "DeleteThrottles", "ReadThrottles", "WriteThrottles")
 
 
 def setUpModule():
@@ -137,8 +138,8 @@ class Deployment(unittest.TestCase):
         self.addCleanup(cloudformation.delete_stack, StackName=name)
         return made
 
-    def test_the_first_time_and_the_next(self):
-        """scripts/deploy as a user has it: SAM's questions, and then what it remembers."""
+    def test_the_first_time_the_next_and_the_last(self):
+        """scripts/deploy as a user has it: SAM's questions, then what it remembers; and sam delete."""
         settings = '{repositories: [{pattern: "mirror/**", indexes: none}], limits: {manifest-size: 8MiB}}'
         asked = {"Access": "open", "Settings": settings, "Retention": "7"}
         template = yaml_parse((ROOT / "template.yaml").read_text())
@@ -276,7 +277,7 @@ class Deployment(unittest.TestCase):
         self.assertEqual(outputs["Registry"], "registry.example.com")
         self.assertEqual(outputs["Login"], "docker login registry.example.com")
         self.assertTrue(outputs["DomainTarget"] and outputs["DomainZone"])
-        for name in ("ServerErrors", "FunctionThrottles", "TableThrottles", "View", "Domain", "DomainMapping"):
+        for name in (*ALARMS, "View", "Domain", "DomainMapping"):
             self.assertIn(name, made)
         body = boto3.client("cloudwatch").get_dashboard(DashboardName=made["View"])["DashboardBody"]
         self.assertResolved(body)
