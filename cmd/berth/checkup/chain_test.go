@@ -112,7 +112,7 @@ func routesTo(function func(context.Context, gateway.Request) (gateway.Response,
 	}
 	routes := []httpapi.Route{{Path: "$default", Invoke: invoke}}
 	for _, method := range []string{"POST", "PUT", "PATCH", "DELETE"} {
-		routes = append(routes, httpapi.Route{Method: method, Path: "/{path+}", Invoke: invoke})
+		routes = append(routes, httpapi.Route{Method: method, Path: "/{proxy+}", Invoke: invoke})
 	}
 	return routes
 }

@@ -74,13 +74,13 @@ func TestNoRoute(t *testing.T) {
 func TestRegistryRoutes(t *testing.T) {
 	d := open(t, httpapi.Config{Routes: []httpapi.Route{
 		{Path: "$default"},
-		{Method: "POST", Path: "/{path+}"}, {Method: "PUT", Path: "/{path+}"}, {Method: "PATCH", Path: "/{path+}"},
-		{Method: "DELETE", Path: "/{path+}"},
+		{Method: "POST", Path: "/{proxy+}"}, {Method: "PUT", Path: "/{proxy+}"}, {Method: "PATCH", Path: "/{proxy+}"},
+		{Method: "DELETE", Path: "/{proxy+}"},
 	}})
 	for _, c := range [][3]string{
 		{"GET", "/v2/", "$default"}, {"GET", "/v2", "$default"}, {"HEAD", "/v2/a/b/manifests/x", "$default"},
-		{"OPTIONS", "/v2/", "$default"}, {"POST", "/v2/a/blobs/uploads/", "POST /{path+}"},
-		{"PUT", "/v2/a/manifests/x", "PUT /{path+}"}, {"DELETE", "/v2/a/manifests/x", "DELETE /{path+}"},
+		{"OPTIONS", "/v2/", "$default"}, {"POST", "/v2/a/blobs/uploads/", "POST /{proxy+}"},
+		{"PUT", "/v2/a/manifests/x", "PUT /{proxy+}"}, {"DELETE", "/v2/a/manifests/x", "DELETE /{proxy+}"},
 	} {
 		if d.do(c[0], c[1], ""); d.event().RouteKey != c[2] {
 			t.Errorf("%s %s went to %s, want %s", c[0], c[1], d.event().RouteKey, c[2])

@@ -21,8 +21,8 @@ func TestSamples(t *testing.T) {
 	}
 	d := open(t, httpapi.Config{Routes: []httpapi.Route{
 		{Path: "$default"},
-		{Method: "POST", Path: "/{path+}"}, {Method: "PUT", Path: "/{path+}"}, {Method: "PATCH", Path: "/{path+}"},
-		{Method: "DELETE", Path: "/{path+}"},
+		{Method: "POST", Path: "/{proxy+}"}, {Method: "PUT", Path: "/{proxy+}"}, {Method: "PATCH", Path: "/{proxy+}"},
+		{Method: "DELETE", Path: "/{proxy+}"},
 	}})
 	for _, name := range samples {
 		t.Run(filepath.Base(name), func(t *testing.T) {

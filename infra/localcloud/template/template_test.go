@@ -29,8 +29,8 @@ func TestProject(t *testing.T) {
 	}
 	want := []Route{
 		{"ANY", "$default", "Pull"},
-		{"POST", "/{path+}", "Push"}, {"PATCH", "/{path+}", "Push"}, {"PUT", "/{path+}", "Push"},
-		{"DELETE", "/{path+}", "Delete"},
+		{"POST", "/{proxy+}", "Push"}, {"PATCH", "/{proxy+}", "Push"}, {"PUT", "/{proxy+}", "Push"},
+		{"DELETE", "/{proxy+}", "Delete"},
 	}
 	if !slices.Equal(s.Routes, want) {
 		t.Errorf("routes are %v, want %v", s.Routes, want)
