@@ -34,7 +34,7 @@ func FuzzRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte, flags byte) {
 		sent, body := parse(raw)
 		if sent == nil {
-			t.Skip()
+			return // net/http answers it by itself
 		}
 		h, err := httpapi.New(httpapi.Config{
 			Log:        io.Discard,
