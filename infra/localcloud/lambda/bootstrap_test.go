@@ -6,11 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
-	runtime "github.com/aws/aws-lambda-go/lambda"
+	awslambda "github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
@@ -44,10 +45,10 @@ func bootstrap() {
 	case "misbehaves":
 		misbehaves()
 	case "echoes":
-		runtime.Start(func(event json.RawMessage) (json.RawMessage, error) { return event, nil })
+		awslambda.Start(func(event json.RawMessage) (json.RawMessage, error) { return event, nil })
 	default:
 		var f function
-		runtime.Start(f.handle)
+		awslambda.Start(f.handle)
 	}
 }
 
@@ -124,6 +125,7 @@ func grow() {
 			piece[i] = 1
 		}
 		all = append(all, piece)
+		runtime.KeepAlive(all)
 		time.Sleep(time.Millisecond)
 	}
 }
