@@ -74,14 +74,16 @@ type Config struct {
 	S3 string
 }
 
+// What InlineLimit and RequestLimit are if nothing is set, in bytes.
 const (
-	defaultInlineLimit  = 4 << 20
-	defaultRequestLimit = 4_500_000
-	// lambdaLimit is how large a body may be whose base64 fits the 6 MiB of an
-	// event or an answer, beside the rest of its JSON: 10 KB of headers and
-	// path, which an event holds several times over.
-	lambdaLimit = (6<<20 - 64<<10) / 4 * 3
+	DefaultInlineLimit  = 4 << 20
+	DefaultRequestLimit = 4_500_000
 )
+
+// lambdaLimit is how large a body may be whose base64 fits the 6 MiB of an
+// event or an answer, beside the rest of its JSON: 10 KB of headers and
+// path, which an event holds several times over.
+const lambdaLimit = (6<<20 - 64<<10) / 4 * 3
 
 // Read reads the environment by lookup, which os.LookupEnv is. Its error names
 // every variable that is missing or makes no sense, in one line, and tells no
@@ -96,8 +98,8 @@ func Read(lookup func(string) (string, bool)) (Config, error) {
 		Settings:     e.settings("BERTH_SETTINGS"),
 		LogLevel:     e.level("BERTH_LOG_LEVEL"),
 		CountsHead:   e.choice("BERTH_HEAD_LENGTH", "counted", "kept") == "counted",
-		InlineLimit:  e.bytes("BERTH_INLINE_LIMIT", defaultInlineLimit),
-		RequestLimit: e.bytes("BERTH_REQUEST_LIMIT", defaultRequestLimit),
+		InlineLimit:  e.bytes("BERTH_INLINE_LIMIT", DefaultInlineLimit),
+		RequestLimit: e.bytes("BERTH_REQUEST_LIMIT", DefaultRequestLimit),
 		Region:       e.required("AWS_REGION"),
 		Credentials: aws.Credentials{
 			AccessKeyID:     e.required("AWS_ACCESS_KEY_ID"),

@@ -20,18 +20,18 @@ import (
 	"github.com/berthregistry/berth/shared/table/dynamo"
 )
 
-// partSize is what an upload gathers before it sends a part to S3. Two chunks
+// PartSize is what an upload gathers before it sends a part to S3. Two chunks
 // of the size that passes the gateway make one part, without a rest to put
 // aside and fetch again; an upload has at most two parts in memory, of a
 // function that has hundreds of MiB.
-const partSize = 10 << 20
+const PartSize = 10 << 20
 
 // Handler returns a registry on AWS that answers to some methods. It makes no
 // call: what is wrong with table or bucket shows at the first request. It keeps
 // nothing between requests but connections.
 func Handler(c Config, log *slog.Logger, methods ...string) http.Handler {
 	items := dynamo.New(newDynamoDB(c), nil, c.Table, log)
-	objects := s3.New(newS3(c), c.Bucket, c.Prefix, s3.WithPartSize(partSize))
+	objects := s3.New(newS3(c), c.Bucket, c.Prefix, s3.WithPartSize(PartSize))
 	return serve(c, items, objects, log, methods)
 }
 

@@ -38,7 +38,7 @@ func onThisMachine(t testing.TB, log io.Writer, methods ...string) http.Handler 
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := Config{Settings: new(settings.Settings), CountsHead: true, InlineLimit: lambdaLimit, RequestLimit: defaultRequestLimit}
+	c := Config{Settings: new(settings.Settings), CountsHead: true, InlineLimit: lambdaLimit, RequestLimit: DefaultRequestLimit}
 	return serve(c, items, objects, NewLog(log, slog.LevelInfo), methods)
 }
 

@@ -177,7 +177,7 @@ func TestConnectionThatFellSilent(t *testing.T) {
 	}
 	p.freeze()
 	start := time.Now()
-	if err := put(partSize); err != nil {
+	if err := put(PartSize); err != nil {
 		t.Fatalf("after the freeze: %v", err)
 	}
 	if p.dead.Load() != 1 {

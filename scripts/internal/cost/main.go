@@ -16,6 +16,7 @@ import (
 	"github.com/berthregistry/berth/shared/distribution"
 	"github.com/berthregistry/berth/shared/registry"
 	"github.com/berthregistry/berth/shared/table/local"
+	"github.com/berthregistry/berth/shared/wire"
 )
 
 func main() {
@@ -57,4 +58,4 @@ func run(ctx context.Context, file string) error {
 }
 
 // door is the HTTP API, as wire describes it.
-var door = distribution.Door{Inline: 4 << 20, Headless: true, Request: 4_500_000}
+var door = distribution.Door{Inline: wire.DefaultInlineLimit, Headless: true, Request: wire.DefaultRequestLimit}

@@ -11,10 +11,8 @@ import (
 
 	"github.com/berthregistry/berth/shared/blobs"
 	blobss3 "github.com/berthregistry/berth/shared/blobs/s3"
+	"github.com/berthregistry/berth/shared/wire"
 )
-
-// partSize is what wire gives the functions.
-const partSize = 10 << 20
 
 // openStore returns the driver that the functions use, on the S3 server of the
 // tests, with every request metered.
@@ -31,7 +29,7 @@ func openStore(m *meter) (blobs.Store, error) {
 		Credentials: aws.NewCredentialsCache(credentials.NewStaticCredentialsProvider(
 			os.Getenv("BERTH_TEST_S3_ACCESS_KEY"), os.Getenv("BERTH_TEST_S3_SECRET_KEY"), "")),
 	})
-	return blobss3.New(client, os.Getenv("BERTH_TEST_S3_BUCKET"), "cost/", blobss3.WithPartSize(partSize)), nil
+	return blobss3.New(client, os.Getenv("BERTH_TEST_S3_BUCKET"), "cost/", blobss3.WithPartSize(wire.PartSize)), nil
 }
 
 // meteredClient counts requests as S3 bills them. A DELETE is free.
