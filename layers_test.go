@@ -42,10 +42,24 @@ var layers = map[string]layer{
 	"shared/blobs/local":     {may: []string{"shared/blobs"}},
 	"shared/blobs/s3":        {may: []string{"shared/blobs"}, aws: true},
 
-	"shared/distribution": {may: []string{"shared/oci", "shared/registry"}},
+	// The decision is linked into every function; what reads policies, and talks
+	// to issuers, into the one that makes tokens.
+	"shared/pattern":          {may: []string{"shared/oci"}},
+	"shared/access":           {may: []string{"shared/oci", "shared/pattern", "shared/registry"}, never: []string{"net/http", "cel.dev/cel-go", "github.com/goccy/go-yaml"}},
+	"shared/access/document":  {may: []string{"shared/access", "shared/oci", "shared/pattern"}, never: []string{"net/http"}},
+	"shared/access/token":     {may: []string{"shared/access"}, never: []string{"net/http", "cel.dev/cel-go"}},
+	"shared/access/vault":     {may: []string{"shared/access/token"}, never: []string{"net/http"}},
+	"shared/access/vault/ssm": {may: []string{"shared/access/vault", "shared/access/token"}, aws: true},
+	"shared/access/ledger":    {may: []string{"shared/access", "shared/access/token", "shared/table"}, never: []string{"net/http", "cel.dev/cel-go"}},
+	"shared/access/login":     {may: []string{"shared/access", "shared/access/ledger"}, never: []string{"cel.dev/cel-go"}},
+	"shared/access/federate":  {may: []string{"shared/access", "shared/access/login", "shared/access/document"}},
+	"shared/access/door":      {may: []string{"shared/access", "shared/access/ledger", "shared/access/login", "shared/access/token", "shared/oci"}, never: []string{"cel.dev/cel-go"}},
+	"shared/access/desk":      {may: []string{"shared/access/...", "shared/oci"}}, // the token endpoint and administration: all of it
+
+	"shared/distribution": {may: []string{"shared/access", "shared/oci", "shared/registry"}},
 	"shared/gateway":      {aws: true}, // for the events of Lambda; it has never heard of a registry
 	"shared/probe":        {},          // stands in front of a registry and knows nothing of it
-	"shared/settings":     {may: []string{"shared/oci", "shared/registry"}, never: []string{"net/http"}},
+	"shared/settings":     {may: []string{"shared/oci", "shared/pattern", "shared/registry"}, never: []string{"net/http"}},
 	"shared/requestlog":   {may: []string{"shared/oci", "shared/distribution"}},
 	"shared/telemetry":    {may: []string{"shared/oci", "shared/distribution", "shared/requestlog"}},
 
@@ -55,10 +69,12 @@ var layers = map[string]layer{
 	"infra/localcloud":          {may: []string{"infra/localcloud/..."}, aws: true}, // the only one that sees those below
 	"infra/localcloud/template": {never: []string{"net/http"}},
 
-	"infra/localcloud/stream":  {aws: true},
-	"infra/localcloud/lambda":  {},
-	"infra/localcloud/httpapi": {},
-	"infra/localcloud/iam":     {aws: true}, // it signs as AWS does, and verifies
+	"infra/localcloud/stream":    {aws: true},
+	"infra/localcloud/lambda":    {},
+	"infra/localcloud/httpapi":   {},
+	"infra/localcloud/iam":       {aws: true}, // it signs as AWS does, and verifies
+	"infra/localcloud/parameter": {},          // SSM's parameter store
+	"infra/localcloud/sts":       {may: []string{"infra/localcloud/iam"}, aws: true},
 
 	"cmd/...":     {may: []string{"shared/...", "cmd/..."}, aws: true},
 	"scripts/...": {may: []string{"shared/...", "scripts/..."}, aws: true},
