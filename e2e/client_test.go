@@ -59,20 +59,7 @@ func cranePush(t *testing.T, dir, repo string) {
 // rootOf returns the one thing that a layout holds.
 func rootOf(t *testing.T, path layout.Path) remote.Taggable {
 	t.Helper()
-	all, err := path.ImageIndex()
-	if err != nil {
-		t.Fatalf("read the layout: %v", err)
-	}
-	list, err := all.IndexManifest()
-	if err != nil || len(list.Manifests) != 1 {
-		t.Fatalf("read the layout: got %v, %v, want one entry", list, err)
-	}
-	var root remote.Taggable
-	if list.Manifests[0].MediaType.IsIndex() {
-		root, err = all.ImageIndex(list.Manifests[0].Digest)
-	} else {
-		root, err = all.Image(list.Manifests[0].Digest)
-	}
+	root, err := loadRoot(path)
 	if err != nil {
 		t.Fatalf("read the layout: %v", err)
 	}

@@ -9,6 +9,7 @@ package e2e
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -48,6 +49,7 @@ func runOnOwnServer(m *testing.M) (code int, err error) {
 		return 0, fmt.Errorf("make a scratch folder: %w", err)
 	}
 	defer os.RemoveAll(dir)
+	scratch = dir
 	server, err := startShared(context.Background(), dir)
 	if err != nil {
 		return 0, err
@@ -56,7 +58,7 @@ func runOnOwnServer(m *testing.M) (code int, err error) {
 	if code = runTests(m); code != 0 {
 		fmt.Fprintf(os.Stderr, "The registry's last words:\n%s", server.Output())
 	}
-	return code, server.Stop()
+	return code, errors.Join(server.Stop(), guard.stop())
 }
 
 // startShared starts the registry that the tests share.

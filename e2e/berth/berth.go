@@ -161,7 +161,8 @@ func ping(ctx context.Context, addr string) error {
 	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
 		return fmt.Errorf("ping: %w", err)
 	}
-	if resp.StatusCode != http.StatusOK {
+	// A registry with access control answers those it does not know with 401.
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusUnauthorized {
 		return fmt.Errorf("ping: got %s", resp.Status)
 	}
 	return nil
