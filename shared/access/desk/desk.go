@@ -1,0 +1,65 @@
+// Package desk is where people and machines go about access: it makes tokens
+// of what they log in with, and lets administrators change policy, robots and
+// keys.
+//
+// It has all that is too heavy for the functions that carry bytes: it reads
+// policies, evaluates expressions and signs.
+package desk
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/berthregistry/berth/shared/access"
+	"github.com/berthregistry/berth/shared/access/ledger"
+	"github.com/berthregistry/berth/shared/access/login"
+	"github.com/berthregistry/berth/shared/access/token"
+	"github.com/berthregistry/berth/shared/access/vault"
+)
+
+// Options are what a desk is made of. All but those that say so are needed;
+// what only administers (Keys, Login and Verifier nil) answers no token
+// requests.
+type Options struct {
+	// Ledger holds robots, public keys and, unless there is a File, the policy.
+	Ledger *ledger.Ledger
+	// State returns what is in force. Nil stands for the ledger's.
+	State func(context.Context) (*ledger.State, error)
+	// File returns the policy's text where that is kept in a file, and the
+	// file's name. The policy cannot be changed here then. May be nil.
+	File func() (text []byte, name string)
+
+	// Login finds out who somebody is.
+	Login *login.Authenticator
+	// Keys sign tokens, Verifier takes refresh tokens back.
+	Keys     *vault.Keys
+	Verifier *token.Verifier
+	// Service is whom tokens are for. Requests for another are refused.
+	Service string
+	// Life is how long an access token is good for; 5 minutes if zero.
+	Life time.Duration
+
+	// Gate finds out who administers.
+	Gate Gate
+	// Log gets a line for each token and each change, and causes of errors that
+	// clients are not told. May be nil.
+	Log *slog.Logger
+	// Now is the time; time.Now if nil.
+	Now func() time.Time
+}
+
+// A Gate says who asks. The errors of Admit are those of package oci.
+type Gate interface {
+	// Admit returns who asks, and what their token is narrowed to.
+	Admit(*http.Request) (*access.Session, error)
+	// Challenge is the value of WWW-Authenticate.
+	Challenge(r *http.Request, scope string, cause error) string
+}
+
+// New returns a handler of /token and of all below /_berth/. Anything else is
+// answered 404.
+func New(o Options) http.Handler {
+	return http.NotFoundHandler()
+}
