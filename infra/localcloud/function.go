@@ -61,7 +61,9 @@ func (c *cloud) makeFunction(declared template.Function) (*function, error) {
 func policy(declared []template.Statement) (iam.Policy, error) {
 	var statements []iam.Statement
 	for _, st := range declared {
-		statements = append(statements, iam.Statement{Effect: st.Effect, Actions: st.Actions, Resources: st.Resources})
+		statements = append(statements, iam.Statement{
+			Effect: st.Effect, Actions: st.Actions, Resources: st.Resources, LeadingKeys: st.LeadingKeys,
+		})
 	}
 	p, err := iam.NewPolicy(statements...)
 	if err != nil {

@@ -40,7 +40,7 @@ type guards struct{ dynamoDB, s3 string }
 func (c *cloud) serveGuards(context.Context) error {
 	var err error
 	if c.guards.dynamoDB, err = c.serveGuard(iam.Config{
-		Service: iam.DynamoDB, Root: dynamoDBRoot, Fail: c.faults.at(throttleTable),
+		Service: iam.DynamoDB, Root: dynamoDBRoot, PartitionKey: c.partitionKey(), Fail: c.faults.at(throttleTable),
 	}, c.dynamoDB); err != nil {
 		return err
 	}
@@ -48,6 +48,19 @@ func (c *cloud) serveGuards(context.Context) error {
 		Service: iam.S3, Root: c.s3Root(), Fail: c.faults.at(unavailableStore),
 	}, c.s3)
 	return err
+}
+
+// partitionKey is the attribute of the tables of the template, which have one
+// name for it, and of one that was made before.
+func (c *cloud) partitionKey() string {
+	for _, t := range c.stack.Tables {
+		for _, k := range t.Keys {
+			if k.Role == "HASH" {
+				return k.Name
+			}
+		}
+	}
+	return "pk"
 }
 
 // serveGuard returns the address of a guard before a target.
@@ -58,9 +71,7 @@ func (c *cloud) serveGuard(guard iam.Config, target string) (string, error) {
 	}
 	guard.Region, guard.Account, guard.Log = region, account, c.log
 	guard.Principals = c.principals.find
-	guard.Used = func(principal, action, resource string, allowed bool) {
-		c.functions[principal].uses.note(action, resource, allowed)
-	}
+	guard.Used = func(u iam.Use) { c.functions[u.Principal].uses.note(u) }
 	handler, err := iam.NewProxy(guard)
 	if err != nil {
 		return "", err

@@ -111,7 +111,7 @@ func (c *cloud) mappingConfig(declared template.Mapping, f *function, arn string
 	}
 	if declared.OnFailure != "" {
 		cfg.OnFailure = func(d stream.DeadLetter) {
-			f.uses.note(sendMessage, declared.OnFailure, true)
+			f.uses.note(iam.Use{Action: sendMessage, Resource: declared.OnFailure, Allowed: true})
 			c.deadLetters.add(declared.OnFailure, d)
 		}
 	}

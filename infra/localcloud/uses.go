@@ -41,7 +41,8 @@ func newUses(statements []template.Statement) (*uses, error) {
 		}
 		for _, action := range st.Actions {
 			for _, resource := range st.Resources {
-				one, err := policy([]template.Statement{{Effect: "Allow", Actions: []string{action}, Resources: []string{resource}}})
+				narrow := template.Statement{Effect: "Allow", Actions: []string{action}, Resources: []string{resource}, LeadingKeys: st.LeadingKeys}
+				one, err := policy([]template.Statement{narrow})
 				if err != nil {
 					return nil, err
 				}
@@ -53,15 +54,15 @@ func newUses(statements []template.Statement) (*uses, error) {
 }
 
 // note counts one decision.
-func (u *uses) note(action, resource string, allowed bool) {
+func (u *uses) note(one iam.Use) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if !allowed {
-		u.refused[[2]string{action, resource}]++
+	if !one.Allowed {
+		u.refused[[2]string{one.Action, one.Resource}]++
 		return
 	}
 	for i, g := range u.grants {
-		if g.policy.Evaluate(action, resource) == iam.Allowed {
+		if g.policy.Evaluate(one.Action, one.Resource, one.Keys...) == iam.Allowed {
 			u.grants[i].Allowed++
 		}
 	}

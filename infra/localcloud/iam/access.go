@@ -6,13 +6,19 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 )
 
 // An access is one action on one resource, in the words of policies. A request
 // needs all of its accesses.
 type access struct {
-	action   string // such as s3:GetObject
-	resource string // its ARN
+	action   string   // such as s3:GetObject
+	resource string   // its ARN
+	keys     []string // partition keys of the items it is about, sorted; only in DynamoDB
+}
+
+func (a access) equal(b access) bool {
+	return a.action == b.action && a.resource == b.resource && slices.Equal(a.keys, b.keys)
 }
 
 // unknown is the refusal of what no rule of ours speaks of.

@@ -37,6 +37,7 @@ type fields map[string]json.RawMessage
 // and account.
 type dynamoRequest struct {
 	prefix    string // of all ARNs
+	partition string // attribute of the partition key
 	iterators *iterators
 	body      fields
 }
@@ -79,8 +80,9 @@ func (r dynamoRequest) one(action string, of fields) ([]access, error) {
 			return nil, unknown("index %q", index)
 		}
 		table += "/index/" + index
+		return []access{{action, table, []string{""}}}, nil
 	}
-	return []access{{action, table}}, nil
+	return []access{{action, table, r.leadingKeys(action, of)}}, nil
 }
 
 // batch is the accesses of an operation on items by the names of their tables.
@@ -95,7 +97,7 @@ func (r dynamoRequest) batch(action string) ([]access, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, access{action, table})
+		all = append(all, access{action, table, r.batchKeys(items[name])})
 	}
 	return all, nil
 }
@@ -113,7 +115,7 @@ func (r dynamoRequest) transaction(parts ...string) ([]access, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !slices.Contains(all, accesses[0]) {
+		if !slices.ContainsFunc(all, accesses[0].equal) {
 			all = append(all, accesses[0])
 		}
 	}
@@ -139,20 +141,20 @@ func (r dynamoRequest) stream(name string) ([]access, error) {
 		if err != nil {
 			return nil, err
 		}
-		return []access{{"dynamodb:ListStreams", table + "/stream/*"}}, nil
+		return []access{{action: "dynamodb:ListStreams", resource: table + "/stream/*"}}, nil
 	case "DescribeStream", "GetShardIterator":
 		// The server behind may think itself in another region and account.
 		arn, _ := splitARN(text(r.body["StreamArn"]))
 		if !streamName.MatchString(arn[5]) {
 			return nil, unknown("stream %q", arn[5])
 		}
-		return []access{{"dynamodb:" + name, r.prefix + arn[5]}}, nil
+		return []access{{action: "dynamodb:" + name, resource: r.prefix + arn[5]}}, nil
 	case "GetRecords":
 		stream, ok := r.iterators.stream(text(r.body["ShardIterator"]))
 		if !ok {
 			return nil, refusal{reason: expiredIterator}
 		}
-		return []access{{"dynamodb:GetRecords", stream}}, nil
+		return []access{{action: "dynamodb:GetRecords", resource: stream}}, nil
 	}
 	return nil, unknown("operation %q of streams", name)
 }

@@ -22,7 +22,7 @@ const here = "arn:aws:dynamodb:eu-central-1:123456789012:"
 func dynamoOf(target, body string) ([]access, error) {
 	known := newIterators(time.Now)
 	known.add("iterator", here+"table/state/stream/2026-11-21T10:00:00.000")
-	return dynamoAccesses(dynamoRequest{prefix: here, iterators: known}, target, []byte(body))
+	return dynamoAccesses(dynamoRequest{prefix: here, partition: "pk", iterators: known}, target, []byte(body))
 }
 
 func TestDynamoAccesses(t *testing.T) {
@@ -161,4 +161,62 @@ func FuzzDynamo(f *testing.F) {
 			}
 		}
 	})
+}
+
+// leading writes the partition keys that a request is about.
+func leading(t *testing.T, operation, body string) string {
+	t.Helper()
+	accesses, err := dynamoOf(tableTarget+operation, body)
+	if err != nil {
+		t.Fatalf("%s %s: %v", operation, body, err)
+	}
+	var all []string
+	for _, a := range accesses {
+		all = append(all, strings.Join(a.keys, ","))
+	}
+	return strings.Join(all, " ")
+}
+
+// Where the key cannot be told it is written as nothing, between commas and
+// blanks: no condition lets that through.
+func TestLeadingKeysOfRequests(t *testing.T) {
+	const a, b = `{"pk": {"S": "a"}, "sk": {"S": "x"}}`, `{"pk": {"S": "b"}, "sk": {"S": "x"}}`
+	for _, test := range []struct{ operation, body, want string }{
+		{"GetItem", `{"TableName": "t", "Key": ` + a + `}`, "a"},
+		{"DeleteItem", `{"TableName": "t", "Key": ` + a + `}`, "a"},
+		{"UpdateItem", `{"TableName": "t", "Key": ` + a + `}`, "a"},
+		{"PutItem", `{"TableName": "t", "Item": {"pk": {"S": "a"}, "more": {"L": [{"N": "1"}]}}}`, "a"},
+		{"BatchGetItem", `{"RequestItems": {"t": {"Keys": [` + a + `, ` + b + `, ` + a + `]}}}`, "a,b"},
+		{"BatchWriteItem", `{"RequestItems": {"t": [{"PutRequest": {"Item": ` + b + `}}, {"DeleteRequest": {"Key": ` + a + `}}]}}`, "a,b"},
+		{"TransactWriteItems", `{"TransactItems": [{"Put": {"TableName": "t", "Item": ` + a + `}}, {"Put": {"TableName": "t", "Item": ` + b + `}},
+			{"Put": {"TableName": "t", "Item": ` + a + `}}, {"ConditionCheck": {"TableName": "t", "Key": ` + a + `}}]}`, "a b a"},
+		{"Query", `{"TableName": "t", "KeyConditionExpression": "#0 = :0 AND begins_with(#1, :1)",
+			"ExpressionAttributeNames": {"#0": "pk", "#1": "sk"}, "ExpressionAttributeValues": {":0": {"S": "a"}, ":1": {"S": "pk = :2"}}}`, "a"},
+		{"Query", `{"TableName": "t", "KeyConditionExpression": "sk=:1 AND pk=:0", "ExpressionAttributeValues": {":0": {"S": "a"}, ":1": {"S": "b"}}}`, "a"},
+		{"Scan", `{"TableName": "t"}`, ""},
+
+		{"GetItem", `{"TableName": "t"}`, ""},
+		{"GetItem", `{"TableName": "t", "key": ` + a + `}`, ""},
+		{"GetItem", `{"TableName": "t", "Key": {"pk": {"N": "1"}}}`, ""},
+		{"BatchGetItem", `{"RequestItems": {"t": {"Keys": [` + a + `, {}]}}}`, ",a"},
+		{"BatchGetItem", `{"RequestItems": {"t": {"keys": [` + a + `]}}}`, ""},
+		{"BatchWriteItem", `{"RequestItems": {"t": [{"PutRequest": {"Item": ` + a + `}}, {}]}}`, ",a"},
+		{"Query", `{"TableName": "t", "KeyConditionExpression": "sk = :0", "ExpressionAttributeValues": {":0": {"S": "a"}}}`, ""},
+		{"Query", `{"TableName": "t", "KeyConditionExpression": "pk = :0 AND pk = :1", "ExpressionAttributeValues": {":0": {"S": "a"}, ":1": {"S": "b"}}}`, ""},
+		{"Query", `{"TableName": "t", "IndexName": "i", "KeyConditionExpression": "pk = :0", "ExpressionAttributeValues": {":0": {"S": "a"}}}`, ""},
+	} {
+		if got := leading(t, test.operation, test.body); got != test.want {
+			t.Errorf("%s %s: got keys %q, want %q", test.operation, test.body, got, test.want)
+		}
+	}
+}
+
+// Only a request about a whole table is about no key at all.
+func TestNoLeadingKeys(t *testing.T) {
+	for operation, want := range map[string]int{"Scan": 0, "DescribeTable": 0, "DescribeTimeToLive": 0, "GetItem": 1, "PutItem": 1, "Query": 1} {
+		accesses, err := dynamoOf(tableTarget+operation, `{"TableName": "t"}`)
+		if err != nil || len(accesses[0].keys) != want {
+			t.Errorf("%s: got %v, %v, want %d keys", operation, accesses, err, want)
+		}
+	}
 }

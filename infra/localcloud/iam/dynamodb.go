@@ -16,12 +16,14 @@ const dynamoLimit = 16 << 20
 // dynamoProtocol is DynamoDB's: a POST of JSON, and the operation in a header.
 type dynamoProtocol struct {
 	prefix    string // of ARNs in this region and account
+	partition string // attribute of the partition key
 	iterators *iterators
 }
 
 func newDynamoProtocol(c Config) protocol {
 	return dynamoProtocol{
 		prefix:    "arn:aws:dynamodb:" + c.Region + ":" + c.Account + ":",
+		partition: c.PartitionKey,
 		iterators: newIterators(c.Clock),
 	}
 }
@@ -45,7 +47,7 @@ func (p dynamoProtocol) read(r *request) (call, error) {
 	if r.Method != http.MethodPost || r.path != "/" || len(r.query) > 0 || len(targets) != 1 {
 		return nil, unknown("%s %s with targets %q", r.Method, r.URL, targets)
 	}
-	accesses, err := dynamoAccesses(dynamoRequest{prefix: p.prefix, iterators: p.iterators}, targets[0], r.body)
+	accesses, err := dynamoAccesses(dynamoRequest{prefix: p.prefix, partition: p.partition, iterators: p.iterators}, targets[0], r.body)
 	if err != nil {
 		return nil, err
 	}

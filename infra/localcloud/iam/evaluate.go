@@ -18,14 +18,16 @@ const (
 )
 
 // Evaluate decides on an action, such as s3:GetObject, on the resource of an
-// ARN. The case of actions does not matter, that of resources does.
-func (p Policy) Evaluate(action, arn string) Decision {
+// ARN. The case of actions does not matter, that of resources does. The keys
+// are what a request to DynamoDB has for dynamodb:LeadingKeys: the partition
+// keys of the items it is about.
+func (p Policy) Evaluate(action, arn string, keys ...string) Decision {
 	action = strings.ToLower(action)
 	parts, _ := splitARN(arn)
 	decision := NotAllowed
 	for _, s := range p.statements {
 		switch {
-		case !s.matches(action, parts):
+		case !s.matches(action, parts, keys):
 		case s.deny:
 			return Denied
 		default:
@@ -42,15 +44,30 @@ type statement struct {
 	exceptActions   bool     // all actions but those
 	resources       []resource
 	exceptResources bool // all resources but those
+	keys            []string
 }
 
-func (s statement) matches(action string, arn [6]string) bool {
+func (s statement) matches(action string, arn [6]string, keys []string) bool {
+	if !s.holds(keys) {
+		return false
+	}
 	named := slices.ContainsFunc(s.actions, func(pattern string) bool { return match(pattern, action) })
 	if named == s.exceptActions {
 		return false
 	}
 	listed := slices.ContainsFunc(s.resources, func(r resource) bool { return r.matches(arn) })
 	return listed != s.exceptResources
+}
+
+// holds is the condition ForAllValues:StringEquals. As AWS has it, it holds of
+// no keys at all: a Scan is not kept from anything by it.
+func (s statement) holds(keys []string) bool {
+	for _, key := range keys {
+		if s.keys != nil && !slices.Contains(s.keys, key) {
+			return false
+		}
+	}
+	return true
 }
 
 // resource is a pattern of ARNs. Its wildcards stay within the parts between

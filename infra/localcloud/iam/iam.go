@@ -7,7 +7,8 @@
 //
 // What it does not know it refuses: operations, parameters and headers that
 // would need a permission nobody has thought of are answered with 501, and a
-// policy with a condition, a variable or an incomplete ARN is not read. Bucket
+// policy with a variable, an incomplete ARN or a condition but the one on
+// partition keys is not read. Bucket
 // policies and other policies of resources are not evaluated, nor is anything
 // beyond one account: what a principal's own policy allows, it may do.
 //
@@ -66,10 +67,14 @@ type Config struct {
 	// every request, by many goroutines at once.
 	Principals func(accessKeyID string) (Principal, bool)
 
-	// Used, if set, is told every decision: the principal's name, the action,
-	// the resource, and whether it was allowed. A request is as many decisions
-	// as it needs permissions. It is called by many goroutines at once.
-	Used func(principal, action, resource string, allowed bool)
+	// PartitionKey is the name of the attribute that is the partition key of
+	// each table; only for DynamoDB. The key of an index is not known: what
+	// names one is about the item "", which no condition lets through.
+	PartitionKey string
+
+	// Used, if set, is told every decision. A request is as many decisions as
+	// it needs permissions. It is called by many goroutines at once.
+	Used func(Use)
 
 	// Fail, if set, is asked for each request that would be let through, by
 	// many goroutines at once. If true, the request is throttled in the way of
@@ -78,6 +83,15 @@ type Config struct {
 
 	// Clock tells the time by which signatures expire: time.Now if nil.
 	Clock func() time.Time
+}
+
+// A Use is one decision: whether a principal was allowed an action on a
+// resource, and in DynamoDB the partition keys that it was about.
+type Use struct {
+	Principal        string // its name
+	Action, Resource string
+	Keys             []string
+	Allowed          bool
 }
 
 // check reports what is missing.
@@ -89,6 +103,8 @@ func (c *Config) check() error {
 		return fmt.Errorf("target %v is not the address of a server", c.Target)
 	case c.Region == "" || c.Account == "":
 		return errors.New("region or account is missing")
+	case c.Service == DynamoDB && c.PartitionKey == "":
+		return errors.New("the name of the partition key is missing")
 	case c.Principals == nil || c.Log == nil:
 		return errors.New("principals or log is missing")
 	}

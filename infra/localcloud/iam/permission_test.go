@@ -34,16 +34,16 @@ func newLedger() *ledger {
 	return &ledger{allowed: map[string]bool{}, refused: map[string]bool{}}
 }
 
-func (l *ledger) note(principal, action, resource string, allowed bool) {
+func (l *ledger) note(u iam.Use) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if principal != "push" || !strings.HasPrefix(resource, "arn:aws:") {
-		panic(fmt.Sprintf("used: got %q, %q", principal, resource))
+	if u.Principal != "push" || !strings.HasPrefix(u.Resource, "arn:aws:") {
+		panic(fmt.Sprintf("used: got %+v", u))
 	}
-	if allowed {
-		l.allowed[action] = true
+	if u.Allowed {
+		l.allowed[u.Action] = true
 	} else {
-		l.refused[action] = true
+		l.refused[u.Action] = true
 	}
 }
 

@@ -13,12 +13,17 @@ import (
 // A Statement allows or denies actions on resources. Exactly one of Actions
 // and NotActions is set, and one of Resources and NotResources. A * stands for
 // any characters, a ? for one.
+//
+// LeadingKeys is the one condition that is understood: if set, the statement
+// speaks only of requests to DynamoDB of which each partition key is one of
+// these (ForAllValues:StringEquals of dynamodb:LeadingKeys).
 type Statement struct {
 	Effect       string // Allow or Deny
 	Actions      []string
 	NotActions   []string // all but these
 	Resources    []string
 	NotResources []string // all but these
+	LeadingKeys  []string
 }
 
 // A Policy is a list of statements that has been found sound. The zero Policy
@@ -92,10 +97,14 @@ func (s *statements) UnmarshalJSON(text []byte) error {
 		if w == nil {
 			return fmt.Errorf("statement %d is null", i+1)
 		}
-		if w.Condition != nil || w.Principal != nil || w.NotPrincipal != nil {
-			return fmt.Errorf("statement %d: conditions and principals are not supported", i+1)
+		if w.Principal != nil || w.NotPrincipal != nil {
+			return fmt.Errorf("statement %d: principals are not supported", i+1)
 		}
-		*s = append(*s, Statement{w.Effect, w.Action, w.NotAction, w.Resource, w.NotResource})
+		keys, err := readCondition(w.Condition)
+		if err != nil {
+			return fmt.Errorf("statement %d: %w", i+1, err)
+		}
+		*s = append(*s, Statement{w.Effect, w.Action, w.NotAction, w.Resource, w.NotResource, keys})
 	}
 	return nil
 }
@@ -105,6 +114,25 @@ type written struct {
 	Sid, Effect                              string
 	Action, NotAction, Resource, NotResource oneOrMore
 	Condition, Principal, NotPrincipal       json.RawMessage
+}
+
+// readCondition returns the leading keys of a condition, nil if there is none.
+func readCondition(text json.RawMessage) ([]string, error) {
+	if text == nil {
+		return nil, nil
+	}
+	var condition struct {
+		Equals struct {
+			LeadingKeys oneOrMore `json:"dynamodb:LeadingKeys"`
+		} `json:"ForAllValues:StringEquals"`
+	}
+	if err := strictly(text, &condition); err != nil {
+		return nil, fmt.Errorf("a condition that is not supported: %w", err)
+	}
+	if len(condition.Equals.LeadingKeys) == 0 {
+		return nil, errors.New("a condition without keys")
+	}
+	return condition.Equals.LeadingKeys, nil
 }
 
 // oneOrMore is a string or a list of strings.
@@ -131,6 +159,7 @@ func (s Statement) compile() (statement, error) {
 		return c, errors.New("it needs either resources or excepted ones")
 	}
 	c.deny = s.Effect == "Deny"
+	c.keys = s.LeadingKeys
 	c.exceptActions, c.exceptResources = len(s.NotActions) > 0, len(s.NotResources) > 0
 	for _, text := range slices.Concat(s.Actions, s.NotActions) {
 		if err := checkAction(text); err != nil {

@@ -158,9 +158,9 @@ func (p *proxy) authorize(r *request) error {
 
 // decide evaluates an access and tells of it.
 func (p *proxy) decide(who Principal, a access) Decision {
-	decision := who.Policy.Evaluate(a.action, a.resource)
+	decision := who.Policy.Evaluate(a.action, a.resource, a.keys...)
 	if p.config.Used != nil {
-		p.config.Used(who.Name, a.action, a.resource, decision == Allowed)
+		p.config.Used(Use{Principal: who.Name, Action: a.action, Resource: a.resource, Keys: a.keys, Allowed: decision == Allowed})
 	}
 	return decision
 }

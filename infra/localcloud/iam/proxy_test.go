@@ -42,7 +42,7 @@ func newConfig(t testing.TB, service iam.Service, target string, allowed iam.Pol
 		t.Fatal(err)
 	}
 	return iam.Config{
-		Service: service, Target: address, Region: region, Account: account,
+		Service: service, Target: address, Region: region, Account: account, PartitionKey: "pk",
 		Root: aws.Credentials{AccessKeyID: "root", SecretAccessKey: "root's secret"},
 		Log:  slog.New(slog.DiscardHandler),
 		Principals: func(id string) (iam.Principal, bool) {

@@ -118,7 +118,7 @@ func (c s3Call) answer(resp *http.Response, may func(access) bool) error {
 	if c.source != "" {
 		bucket, _, _ = strings.Cut(c.source, "/")
 	}
-	if may(access{"s3:ListBucket", bucketARN(bucket)}) {
+	if may(access{action: "s3:ListBucket", resource: bucketARN(bucket)}) {
 		return nil
 	}
 	hidden := s3Error{

@@ -28,7 +28,7 @@ func readKeys(r *request, bucket string) ([]access, error) {
 	}
 	var all []access
 	for _, key := range keys {
-		all = append(all, access{"s3:DeleteObject", objectARN(bucket, key)})
+		all = append(all, access{action: "s3:DeleteObject", resource: objectARN(bucket, key)})
 	}
 	return all, nil
 }

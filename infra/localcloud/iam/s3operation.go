@@ -170,16 +170,16 @@ func parseSource(values []string) (string, error) {
 // accesses says what the request needs, but for the keys in its body.
 func (r s3Request) accesses(header http.Header) []access {
 	if r.key == "" {
-		return []access{{r.operation.action, bucketARN(r.bucket)}}
+		return []access{{action: r.operation.action, resource: bucketARN(r.bucket)}}
 	}
 	object := objectARN(r.bucket, r.key)
-	all := []access{{r.operation.action, object}}
+	all := []access{{action: r.operation.action, resource: object}}
 	if r.source != "" {
-		all = append(all, access{"s3:GetObject", "arn:aws:s3:::" + r.source})
+		all = append(all, access{action: "s3:GetObject", resource: "arn:aws:s3:::" + r.source})
 	}
 	// Whoever writes on condition of an ETag learns whether it is that.
 	if etag := header.Get("If-Match"); etag != "" && etag != "*" && r.operation.action != "s3:GetObject" {
-		all = append(all, access{"s3:GetObject", object})
+		all = append(all, access{action: "s3:GetObject", resource: object})
 	}
 	return all
 }

@@ -79,6 +79,8 @@ func TestMistakesInResources(t *testing.T) {
 		{function + "{" + strings.Replace(sound, "!GetAtt Role.Arn", "elsewhere", 1) + "}", "no role of this template"},
 		{strings.Replace(role, "lambda.amazonaws.com", "ec2.amazonaws.com", 1), "may not take on this role"},
 		{strings.TrimRight(role, "\n") + "\n      Policies: [{PolicyName: p, PolicyDocument: {Version: \"2012-10-17\", Statement: {Effect: Allow, NotAction: x, Resource: \"*\"}}}]", "unknown property NotAction"},
+		{strings.TrimRight(role, "\n") + "\n      Policies: [{PolicyName: p, PolicyDocument: {Version: \"2012-10-17\", Statement: {Effect: Allow, Action: x, Resource: \"*\", Condition: {Bool: {\"aws:SecureTransport\": true}}}}}]", "unknown property Bool"},
+		{strings.TrimRight(role, "\n") + "\n      Policies: [{PolicyName: p, PolicyDocument: {Version: \"2012-10-17\", Statement: {Effect: Allow, Action: x, Resource: \"*\", Condition: {}}}}]", "a condition is on"},
 		{strings.TrimRight(role, "\n") + "\n      ManagedPolicyArns: [x]", "unknown property ManagedPolicyArns"},
 	} {
 		_, err := load(read(map[string]string{"t.yaml": "Resources:\n" + tt.text + "\n"}), "t.yaml", nil)

@@ -80,8 +80,9 @@ func document(statement field) field {
 	}
 }
 
-// readStatement reads what is allowed or denied. Conditions, NotAction and
-// NotResource are not understood here and so refused.
+// readStatement reads what is allowed or denied. NotAction, NotResource and
+// conditions but the one on partition keys are not understood here and so
+// refused.
 func readStatement(n *node, to *[]Statement) error {
 	var st Statement
 	if err := n.fields(map[string]field{
@@ -89,8 +90,14 @@ func readStatement(n *node, to *[]Statement) error {
 		"Effect":   oneOf(&st.Effect, "Allow", "Deny"),
 		"Action":   texts(&st.Actions),
 		"Resource": texts(&st.Resources),
+		"Condition": inside(map[string]field{
+			"ForAllValues:StringEquals": inside(map[string]field{"dynamodb:LeadingKeys": texts(&st.LeadingKeys)}),
+		}),
 	}); err != nil {
 		return err
+	}
+	if n.get("Condition") != nil && len(st.LeadingKeys) == 0 {
+		return n.get("Condition").at.errorf("a condition is on dynamodb:LeadingKeys")
 	}
 	*to = append(*to, st)
 	return n.need("Effect", "Action", "Resource")

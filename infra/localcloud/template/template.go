@@ -40,11 +40,13 @@ type Function struct {
 	Policies    []Statement // of that role
 }
 
-// A Statement is one of a role's policies. Effect is Allow or Deny.
+// A Statement is one of a role's policies. Effect is Allow or Deny. If there
+// are LeadingKeys, it speaks only of items with one of these partition keys.
 type Statement struct {
-	Effect    string
-	Actions   []string
-	Resources []string
+	Effect      string
+	Actions     []string
+	Resources   []string
+	LeadingKeys []string
 }
 
 // A Route is one of the HTTP API. Method is ANY where it takes all; Path is
