@@ -29,6 +29,7 @@ func allFigures() []figure {
 		{"attach", "small artifacts, one after the other, to one subject", takeAttach},
 		{"referrers", "lists of referrers, whole and filtered", takeReferrers},
 		{"tags", "pages of a list of 100,000 tags", takeTags},
+		{"access", "what a token costs, and a right that is limited to tags, with a hint and without", takeAccess},
 		{"memory", "the most memory resident while 16 clients push layers of 1 GiB", takeMemory},
 		{"coldstart", "functions until their first call for work, and their sizes", takeColdStart},
 		{"cloud", "a manifest through the local cloud, beside a bare read of its item", takeCloud},

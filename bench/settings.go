@@ -39,6 +39,7 @@ type scale struct {
 	referrers    int // on one subject of ours
 	referrersAll int // on one subject of each registry
 	tags         int
+	sharing      int // tags whose images have a layer in common
 
 	memoryLayer   int64
 	memoryClients int
@@ -52,7 +53,7 @@ func fullScale() scale {
 		rounds: 9, duration: time.Second / 2,
 		connections: []int{1, 8, 64}, largeBlob: 256 << 20, imageLayer: 16 << 20,
 		attached: 10_000, attachedAll: 2_000, attachBlock: 250,
-		referrers: 10_000, referrersAll: 2_000, tags: 100_000,
+		referrers: 10_000, referrersAll: 2_000, tags: 100_000, sharing: 1_000,
 		memoryLayer: 1 << 30, memoryClients: 16,
 		starts: 60, cloudConnections: []int{1, 16},
 	}
@@ -63,7 +64,7 @@ func smokeScale() scale {
 		rounds: 1, duration: 200 * time.Millisecond,
 		connections: []int{1, 8, 64}, largeBlob: 8 << 20, imageLayer: 1 << 20,
 		attached: 80, attachedAll: 40, attachBlock: 10,
-		referrers: 200, referrersAll: 100, tags: 1_000,
+		referrers: 200, referrersAll: 100, tags: 1_000, sharing: 20,
 		memoryLayer: 8 << 20, memoryClients: 16,
 		starts: 2, cloudConnections: []int{1, 16},
 	}

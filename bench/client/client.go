@@ -16,6 +16,7 @@ import (
 type Client struct {
 	base *url.URL
 	http *http.Client
+	user *url.Userinfo // nil for nobody
 }
 
 // New returns a client of the registry at an address like
@@ -140,6 +141,10 @@ func (c *Client) do(ctx context.Context, r request) (Answer, error) {
 	req.ContentLength = r.size
 	if r.contentType != "" {
 		req.Header.Set("Content-Type", r.contentType)
+	}
+	if c.user != nil {
+		password, _ := c.user.Password()
+		req.SetBasicAuth(c.user.Username(), password)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

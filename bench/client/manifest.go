@@ -16,6 +16,7 @@ type Manifest struct {
 
 const (
 	mediaTypeImage  = "application/vnd.oci.image.manifest.v1+json"
+	mediaTypeIndex  = "application/vnd.oci.image.index.v1+json"
 	mediaTypeConfig = "application/vnd.oci.image.config.v1+json"
 	mediaTypeLayer  = "application/vnd.oci.image.layer.v1.tar+gzip"
 	mediaTypeEmpty  = "application/vnd.oci.empty.v1+json"
@@ -44,6 +45,20 @@ func Image(config Blob, layers ...Blob) Manifest {
 		m.Layers = append(m.Layers, l.as(mediaTypeLayer))
 	}
 	return m.encode()
+}
+
+// Index returns an image index that lists these images.
+func Index(images ...Manifest) Manifest {
+	index := struct {
+		SchemaVersion int          `json:"schemaVersion"`
+		MediaType     string       `json:"mediaType"`
+		Manifests     []descriptor `json:"manifests"`
+	}{SchemaVersion: 2, MediaType: mediaTypeIndex}
+	for _, m := range images {
+		index.Manifests = append(index.Manifests, descriptor{m.MediaType, m.Digest, int64(len(m.Body))})
+	}
+	body, _ := json.Marshal(index) // nothing in it can fail
+	return Manifest{MediaType: mediaTypeIndex, Digest: digest(body), Body: body}
 }
 
 // Artifact returns the manifest of an artifact that is attached to a subject.
