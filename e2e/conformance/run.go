@@ -43,6 +43,9 @@ func run(ctx context.Context, binary string, at place, results string) error {
 	}
 	var faults []error
 	for _, m := range s.modes {
+		if m.guarded && (at.cloud || at.url != "") {
+			continue
+		}
 		if err := runMode(ctx, s, m, start, results); err != nil {
 			faults = append(faults, fmt.Errorf("%s %s: %w", s.name, m.name, err))
 		}
@@ -102,6 +105,11 @@ func serve(ctx context.Context, binary, scratch string, m mode) (string, func() 
 			return "", nil, fmt.Errorf("write the settings: %w", err)
 		}
 		args = append(args, "--config", file)
+	}
+	if m.guarded {
+		if args, err = guard(dir); err != nil {
+			return "", nil, err
+		}
 	}
 	server, err := berth.Start(ctx, binary, filepath.Join(dir, "data"), args...)
 	if err != nil {

@@ -33,6 +33,7 @@ type mode struct {
 	name     string
 	env      []string
 	settings string // of berth serve; empty for none
+	guarded  bool   // the registry has access control, and the suite logs in; berth serve only
 	repo     string // the folder of its repositories
 	want     want
 }
@@ -50,6 +51,7 @@ var (
 		count: countSpecs,
 		modes: []mode{
 			{name: "stable", repo: "conformance/v1", want: want{total: 79, skipped: 4}},
+			{name: "guarded", repo: "conformance/guarded", guarded: true, env: loggedIn, want: want{total: 79, skipped: 4}},
 		},
 	}
 	suiteMain = suite{
@@ -64,9 +66,15 @@ var (
 			{name: "dev+sparse", repo: "conformance/sparse", settings: sparse,
 				env:  []string{"OCI_VERSION=dev", "OCI_DATA_SPARSE=true"},
 				want: want{total: 1032}},
+			{name: "guarded", repo: "conformance/guarded", guarded: true,
+				env:  append([]string{"OCI_VERSION=dev"}, loggedIn...),
+				want: want{total: 986}},
 		},
 	}
 )
+
+// loggedIn gives a suite its credentials.
+var loggedIn = []string{"OCI_USERNAME=" + user, "OCI_PASSWORD=" + password}
 
 // identify tells the suites apart by how the binary says it was built: the one
 // of v1.1.1 is a test binary, the rewrite an ordinary program.
