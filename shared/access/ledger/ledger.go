@@ -1,0 +1,53 @@
+// Package ledger keeps what the table holds about access: the policy in force,
+// the keys that tokens are verified with, robots, and who has failed to log in.
+//
+// What every request needs, the State, is one read for many requests. Whatever
+// else is here is read when it is asked for, so that a robot that was revoked
+// is gone at once.
+package ledger
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/berthregistry/berth/shared/table"
+)
+
+// Options are what may be set about a ledger.
+type Options struct {
+	// Now is the time; time.Now if nil.
+	Now func() time.Time
+	// Fresh is how long a State is used before it is read again; 15 seconds if
+	// zero.
+	Fresh time.Duration
+	// Log gets what goes wrong while an older State is still good. May be nil.
+	Log *slog.Logger
+}
+
+// A Ledger reads and writes what a table holds about access. It is safe for
+// concurrent use, and so are several on one table.
+type Ledger struct {
+	table table.Store
+	now   func() time.Time
+	fresh time.Duration
+	log   *slog.Logger
+}
+
+// New returns the ledger of a table.
+func New(t table.Store, o Options) *Ledger {
+	return &Ledger{table: t, now: o.Now, fresh: o.Fresh, log: o.Log}
+}
+
+var (
+	// ErrAbsent is returned for a robot or a policy that is not there.
+	ErrAbsent = errors.New("not there")
+	// ErrExists is returned where there is a robot of that name already.
+	ErrExists = errors.New("exists already")
+	// ErrChanged is returned where what was to be replaced is not what is there
+	// any more.
+	ErrChanged = errors.New("changed meanwhile")
+	// ErrInvalid is wrapped by errors about what cannot be kept; their texts
+	// say why, and may be shown to whoever asked.
+	ErrInvalid = errors.New("invalid")
+)
