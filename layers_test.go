@@ -44,17 +44,19 @@ var layers = map[string]layer{
 
 	// The decision is linked into every function; what reads policies, and talks
 	// to issuers, into the one that makes tokens.
-	"shared/pattern":          {may: []string{"shared/oci"}},
-	"shared/access":           {may: []string{"shared/oci", "shared/pattern", "shared/registry"}, never: []string{"net/http", "cel.dev/cel-go", "github.com/goccy/go-yaml"}},
-	"shared/access/document":  {may: []string{"shared/access", "shared/oci", "shared/pattern"}, never: []string{"net/http"}},
-	"shared/access/token":     {may: []string{"shared/access"}, never: []string{"net/http", "cel.dev/cel-go"}},
-	"shared/access/vault":     {may: []string{"shared/access/token"}, never: []string{"net/http"}},
-	"shared/access/vault/ssm": {may: []string{"shared/access/vault", "shared/access/token"}, aws: true},
-	"shared/access/ledger":    {may: []string{"shared/access", "shared/access/token", "shared/table"}, never: []string{"net/http", "cel.dev/cel-go"}},
-	"shared/access/login":     {may: []string{"shared/access", "shared/access/ledger"}, never: []string{"cel.dev/cel-go"}},
-	"shared/access/federate":  {may: []string{"shared/access", "shared/access/login", "shared/access/document"}},
-	"shared/access/door":      {may: []string{"shared/access", "shared/access/ledger", "shared/access/login", "shared/access/token", "shared/oci"}, never: []string{"cel.dev/cel-go"}},
-	"shared/access/desk":      {may: []string{"shared/access/...", "shared/oci"}}, // the token endpoint and administration: all of it
+	"shared/pattern":                    {may: []string{"shared/oci"}},
+	"shared/access":                     {may: []string{"shared/oci", "shared/pattern", "shared/registry"}, never: []string{"net/http", "cel.dev/cel-go", "github.com/goccy/go-yaml"}},
+	"shared/access/document":            {may: []string{"shared/access", "shared/oci", "shared/pattern"}, never: []string{"net/http"}},
+	"shared/access/token":               {may: []string{"shared/access"}, never: []string{"net/http", "cel.dev/cel-go"}},
+	"shared/access/vault":               {may: []string{"shared/access/token"}, never: []string{"net/http"}},
+	"shared/access/vault/ssm":           {may: []string{"shared/access/vault", "shared/access/token"}, aws: true},
+	"shared/access/ledger":              {may: []string{"shared/access", "shared/access/token", "shared/table"}, never: []string{"net/http", "cel.dev/cel-go"}},
+	"shared/access/login":               {may: []string{"shared/access", "shared/access/ledger"}, never: []string{"cel.dev/cel-go"}},
+	"shared/access/federate":            {may: []string{"shared/access", "shared/access/login", "shared/access/document"}},
+	"shared/access/federate/presign":    {aws: true}, // the client's half, which berth login has
+	"shared/access/federate/issuertest": {},          // an issuer for tests
+	"shared/access/door":                {may: []string{"shared/access", "shared/access/ledger", "shared/access/login", "shared/access/token", "shared/oci"}, never: []string{"cel.dev/cel-go"}},
+	"shared/access/desk":                {may: []string{"shared/access/...", "shared/oci"}}, // the token endpoint and administration: all of it
 
 	"shared/distribution": {may: []string{"shared/access", "shared/oci", "shared/registry"}},
 	"shared/gateway":      {aws: true}, // for the events of Lambda; it has never heard of a registry
