@@ -62,7 +62,7 @@ type proxy struct {
 }
 
 // NewProxy returns the guard before a service. It streams the bodies of S3 and
-// holds those of DynamoDB, which are small.
+// holds those of the others, which are small.
 func NewProxy(c Config) (http.Handler, error) {
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("proxy before %s: %w", c.Service, err)
@@ -79,9 +79,12 @@ func NewProxy(c Config) (http.Handler, error) {
 		transport: newTransport(c),
 		errorLog:  slog.NewLogLogger(c.Log.Handler(), slog.LevelWarn),
 	}
-	if c.Service == S3 {
+	switch c.Service {
+	case S3:
 		p.protocol = s3Protocol{domain: c.Domain}
-	} else {
+	case SSM:
+		p.protocol = newSSMProtocol(c)
+	default:
 		p.protocol = newDynamoProtocol(c)
 	}
 	return p, nil
