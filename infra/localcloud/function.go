@@ -62,7 +62,8 @@ func policy(declared []template.Statement) (iam.Policy, error) {
 	var statements []iam.Statement
 	for _, st := range declared {
 		statements = append(statements, iam.Statement{
-			Effect: st.Effect, Actions: st.Actions, Resources: st.Resources, LeadingKeys: st.LeadingKeys,
+			Effect: st.Effect, Actions: st.Actions, Resources: st.Resources,
+			LeadingKeys: st.LeadingKeys, AnyLeadingKey: st.AnyLeadingKey,
 		})
 	}
 	p, err := iam.NewPolicy(statements...)

@@ -41,7 +41,8 @@ func newUses(statements []template.Statement) (*uses, error) {
 		}
 		for _, action := range st.Actions {
 			for _, resource := range st.Resources {
-				narrow := template.Statement{Effect: "Allow", Actions: []string{action}, Resources: []string{resource}, LeadingKeys: st.LeadingKeys}
+				narrow := st
+				narrow.Actions, narrow.Resources = []string{action}, []string{resource}
 				one, err := policy([]template.Statement{narrow})
 				if err != nil {
 					return nil, err

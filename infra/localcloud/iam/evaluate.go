@@ -43,8 +43,9 @@ type statement struct {
 	actions         []string // patterns in lower case
 	exceptActions   bool     // all actions but those
 	resources       []resource
-	exceptResources bool // all resources but those
-	keys            []string
+	exceptResources bool     // all resources but those
+	keys            []string // nil: of any
+	anyKey          []string // nil: whatever there is
 }
 
 func (s statement) matches(action string, arn [6]string, keys []string) bool {
@@ -59,15 +60,17 @@ func (s statement) matches(action string, arn [6]string, keys []string) bool {
 	return listed != s.exceptResources
 }
 
-// holds is the condition ForAllValues:StringEquals. As AWS has it, it holds of
-// no keys at all: a Scan is not kept from anything by it.
+// holds is both conditions. As AWS has it, the one on all keys holds where there
+// are none, so that a Scan is not kept from anything by it; the one on any does
+// not.
 func (s statement) holds(keys []string) bool {
-	for _, key := range keys {
-		if s.keys != nil && !slices.Contains(s.keys, key) {
-			return false
-		}
+	in := func(list []string) func(string) bool {
+		return func(key string) bool { return slices.Contains(list, key) }
 	}
-	return true
+	if s.anyKey != nil && !slices.ContainsFunc(keys, in(s.anyKey)) {
+		return false
+	}
+	return s.keys == nil || !slices.ContainsFunc(keys, func(key string) bool { return !in(s.keys)(key) })
 }
 
 // resource is a pattern of ARNs. Its wildcards stay within the parts between

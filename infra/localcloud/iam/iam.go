@@ -7,7 +7,7 @@
 //
 // What it does not know it refuses: operations, parameters and headers that
 // would need a permission nobody has thought of are answered with 501, and a
-// policy with a variable, an incomplete ARN or a condition but the one on
+// policy with a variable, an incomplete ARN or a condition but those on
 // partition keys is not read. Bucket
 // policies and other policies of resources are not evaluated, nor is anything
 // beyond one account: what a principal's own policy allows, it may do.

@@ -14,16 +14,19 @@ import (
 // and NotActions is set, and one of Resources and NotResources. A * stands for
 // any characters, a ? for one.
 //
-// LeadingKeys is the one condition that is understood: if set, the statement
-// speaks only of requests to DynamoDB of which each partition key is one of
-// these (ForAllValues:StringEquals of dynamodb:LeadingKeys).
+// Of conditions two are understood, both on dynamodb:LeadingKeys. With
+// LeadingKeys the statement speaks only of requests of which each partition key
+// is one of these (ForAllValues:StringEquals), with AnyLeadingKey of those of
+// which at least one is (ForAnyValue:StringEquals).
 type Statement struct {
 	Effect       string // Allow or Deny
 	Actions      []string
 	NotActions   []string // all but these
 	Resources    []string
 	NotResources []string // all but these
-	LeadingKeys  []string
+
+	LeadingKeys   []string
+	AnyLeadingKey []string
 }
 
 // A Policy is a list of statements that has been found sound. The zero Policy
@@ -100,11 +103,11 @@ func (s *statements) UnmarshalJSON(text []byte) error {
 		if w.Principal != nil || w.NotPrincipal != nil {
 			return fmt.Errorf("statement %d: principals are not supported", i+1)
 		}
-		keys, err := readCondition(w.Condition)
+		keys, anyKey, err := readCondition(w.Condition)
 		if err != nil {
 			return fmt.Errorf("statement %d: %w", i+1, err)
 		}
-		*s = append(*s, Statement{w.Effect, w.Action, w.NotAction, w.Resource, w.NotResource, keys})
+		*s = append(*s, Statement{w.Effect, w.Action, w.NotAction, w.Resource, w.NotResource, keys, anyKey})
 	}
 	return nil
 }
@@ -117,22 +120,30 @@ type written struct {
 }
 
 // readCondition returns the leading keys of a condition, nil if there is none.
-func readCondition(text json.RawMessage) ([]string, error) {
+func readCondition(text json.RawMessage) (all, some []string, err error) {
 	if text == nil {
-		return nil, nil
+		return nil, nil, nil
+	}
+	type leading struct {
+		Keys oneOrMore `json:"dynamodb:LeadingKeys"`
 	}
 	var condition struct {
-		Equals struct {
-			LeadingKeys oneOrMore `json:"dynamodb:LeadingKeys"`
-		} `json:"ForAllValues:StringEquals"`
+		All  *leading `json:"ForAllValues:StringEquals"`
+		Some *leading `json:"ForAnyValue:StringEquals"`
 	}
 	if err := strictly(text, &condition); err != nil {
-		return nil, fmt.Errorf("a condition that is not supported: %w", err)
+		return nil, nil, fmt.Errorf("a condition that is not supported: %w", err)
 	}
-	if len(condition.Equals.LeadingKeys) == 0 {
-		return nil, errors.New("a condition without keys")
+	if condition.All != nil {
+		all = condition.All.Keys
 	}
-	return condition.Equals.LeadingKeys, nil
+	if condition.Some != nil {
+		some = condition.Some.Keys
+	}
+	if (len(all) == 0) == (len(some) == 0) {
+		return nil, nil, errors.New("a condition needs keys, of one kind")
+	}
+	return all, some, nil
 }
 
 // oneOrMore is a string or a list of strings.
@@ -159,7 +170,7 @@ func (s Statement) compile() (statement, error) {
 		return c, errors.New("it needs either resources or excepted ones")
 	}
 	c.deny = s.Effect == "Deny"
-	c.keys = s.LeadingKeys
+	c.keys, c.anyKey = s.LeadingKeys, s.AnyLeadingKey
 	c.exceptActions, c.exceptResources = len(s.NotActions) > 0, len(s.NotResources) > 0
 	for _, text := range slices.Concat(s.Actions, s.NotActions) {
 		if err := checkAction(text); err != nil {

@@ -68,6 +68,7 @@ func TestEvaluate(t *testing.T) {
 func TestLeadingKeys(t *testing.T) {
 	const allow = `{"Effect": "Allow", "Action": "dynamodb:*", "Resource": "*", "Condition": {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["access", "repos"]}}}`
 	const deny = `{"Effect": "Allow", "Action": "dynamodb:*", "Resource": "*"}, {"Effect": "Deny", "Action": "dynamodb:*", "Resource": "*", "Condition": {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": "access"}}}`
+	denyAny := strings.Replace(deny, "ForAllValues", "ForAnyValue", 1)
 	for _, test := range []struct {
 		statements string
 		keys       []string
@@ -82,6 +83,10 @@ func TestLeadingKeys(t *testing.T) {
 		{deny, []string{"access"}, iam.Denied},
 		{deny, []string{"access", "repos"}, iam.Allowed},
 		{deny, []string{"repos"}, iam.Allowed},
+		{denyAny, []string{"access"}, iam.Denied},
+		{denyAny, []string{"repos", "access"}, iam.Denied},
+		{denyAny, []string{"repos"}, iam.Allowed},
+		{denyAny, nil, iam.Allowed},
 	} {
 		p, err := iam.ParsePolicy([]byte(`{"Version": "2012-10-17", "Statement": [` + test.statements + `]}`))
 		if err != nil {
@@ -122,7 +127,8 @@ func TestParsePolicyRefuses(t *testing.T) {
 		"an unknown field":        statement(`{"Effect": "Allow", "Action": "*", "Resource": "*", "When": "now"}`),
 		"another condition":       statement(`{"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"Bool": {"aws:SecureTransport": "true"}}}`),
 		"one condition more":      statement(`{"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": "a", "dynamodb:Attributes": "b"}}}`),
-		"another quantifier":      statement(`{"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"ForAnyValue:StringEquals": {"dynamodb:LeadingKeys": "a"}}}`),
+		"no quantifier":           statement(`{"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"StringEquals": {"dynamodb:LeadingKeys": "a"}}}`),
+		"both quantifiers":        statement(`{"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": "a"}, "ForAnyValue:StringEquals": {"dynamodb:LeadingKeys": "a"}}}`),
 		"a condition without key": statement(`{"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": []}}}`),
 		"an empty condition":      statement(`{"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {}}`),
 		"a principal":             statement(`{"Effect": "Allow", "Action": "*", "Resource": "*", "Principal": "*"}`),

@@ -81,7 +81,7 @@ func document(statement field) field {
 }
 
 // readStatement reads what is allowed or denied. NotAction, NotResource and
-// conditions but the one on partition keys are not understood here and so
+// conditions but those on partition keys are not understood here and so
 // refused.
 func readStatement(n *node, to *[]Statement) error {
 	var st Statement
@@ -92,11 +92,12 @@ func readStatement(n *node, to *[]Statement) error {
 		"Resource": texts(&st.Resources),
 		"Condition": inside(map[string]field{
 			"ForAllValues:StringEquals": inside(map[string]field{"dynamodb:LeadingKeys": texts(&st.LeadingKeys)}),
+			"ForAnyValue:StringEquals":  inside(map[string]field{"dynamodb:LeadingKeys": texts(&st.AnyLeadingKey)}),
 		}),
 	}); err != nil {
 		return err
 	}
-	if n.get("Condition") != nil && len(st.LeadingKeys) == 0 {
+	if n.get("Condition") != nil && (len(st.LeadingKeys) == 0) == (len(st.AnyLeadingKey) == 0) {
 		return n.get("Condition").at.errorf("a condition is on dynamodb:LeadingKeys")
 	}
 	*to = append(*to, st)

@@ -41,12 +41,14 @@ type Function struct {
 }
 
 // A Statement is one of a role's policies. Effect is Allow or Deny. If there
-// are LeadingKeys, it speaks only of items with one of these partition keys.
+// are LeadingKeys, it speaks only of requests about items with these partition
+// keys alone; if there is an AnyLeadingKey, of those about one of them.
 type Statement struct {
-	Effect      string
-	Actions     []string
-	Resources   []string
-	LeadingKeys []string
+	Effect        string
+	Actions       []string
+	Resources     []string
+	LeadingKeys   []string
+	AnyLeadingKey []string
 }
 
 // A Route is one of the HTTP API. Method is ANY where it takes all; Path is
