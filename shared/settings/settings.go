@@ -4,7 +4,10 @@
 // The doc comments of Settings and of the types in it are its manual.
 package settings
 
-import "github.com/berthregistry/berth/shared/registry"
+import (
+	"github.com/berthregistry/berth/shared/pattern"
+	"github.com/berthregistry/berth/shared/registry"
+)
 
 // Settings is the settings file, in YAML. All of it may be left out. A key that
 // is not known and a value that makes no sense are errors which say the line.
@@ -34,7 +37,7 @@ type Settings struct {
 
 // A Repository is what holds for the repositories whose names fit a pattern.
 type Repository struct {
-	// Pattern is the only key that must be there. See Pattern.
+	// Pattern is the only key that must be there. See pattern.Repository.
 	Pattern Pattern `yaml:"pattern"`
 
 	// Indexes says which manifests an image index may list without having
@@ -48,6 +51,9 @@ type Repository struct {
 	// OCI-Referrers. See ReferrersHeader.
 	ReferrersHeader ReferrersHeader `yaml:"referrers-header"`
 }
+
+// A Pattern is a pattern of repository names in YAML. See pattern.Repository.
+type Pattern struct{ pattern.Repository }
 
 // Indexes says which of the manifests that an image index lists must be in the
 // repository when the index is pushed.

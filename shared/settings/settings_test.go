@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/berthregistry/berth/shared/pattern"
 	"github.com/berthregistry/berth/shared/registry"
 )
 
@@ -184,5 +185,20 @@ func TestImages(t *testing.T) {
 		if got := s.Rules(repo).SparseImages; got != want {
 			t.Errorf("SparseImages of %s = %v, want %v", repo, got, want)
 		}
+	}
+}
+
+func BenchmarkRulesOf100Patterns(b *testing.B) {
+	var s Settings
+	for i := range 100 {
+		p, err := pattern.ParseRepository("team-" + string(rune('a'+i%26)) + "/app-*")
+		if err != nil {
+			b.Fatal(err)
+		}
+		s.Repositories = append(s.Repositories, Repository{Pattern: Pattern{p}})
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		s.Rules("other/repository")
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 
+	"github.com/berthregistry/berth/shared/pattern"
 	"github.com/berthregistry/berth/shared/registry"
 )
 
@@ -21,7 +22,7 @@ func (s *Settings) UnmarshalYAML(node ast.Node) error {
 	}
 	seen := map[string]bool{}
 	for i, r := range s.Repositories {
-		pattern := r.Pattern.text
+		pattern := r.Pattern.String()
 		switch {
 		case pattern == "":
 			return refuse(find(node, "$.repositories[%d]", i), "this entry has no pattern")
@@ -52,7 +53,7 @@ func (p *Pattern) UnmarshalYAML(node ast.Node) error {
 	if err != nil {
 		return err
 	}
-	if *p, err = ParsePattern(text); err != nil {
+	if p.Repository, err = pattern.ParseRepository(text); err != nil {
 		return refuse(node, "%v", err)
 	}
 	return nil

@@ -1,4 +1,4 @@
-package settings
+package pattern
 
 import (
 	"regexp"
@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestPatternMatch(t *testing.T) {
+func TestRepositoryMatch(t *testing.T) {
 	for _, c := range []struct {
 		pattern, fits, not string
 	}{
@@ -23,9 +23,9 @@ func TestPatternMatch(t *testing.T) {
 		{"*a*a*b", "aab xaxaxb aaab", "ab aa/b"},
 		{"**a*/b", "a/b x/ya/b a/a/b a/ba/b", "a/x/b a/c"},
 	} {
-		p, err := ParsePattern(c.pattern)
+		p, err := ParseRepository(c.pattern)
 		if err != nil {
-			t.Errorf("ParsePattern(%q): %v", c.pattern, err)
+			t.Errorf("ParseRepository(%q): %v", c.pattern, err)
 			continue
 		}
 		for name := range strings.FieldsSeq(c.fits) {
@@ -41,23 +41,23 @@ func TestPatternMatch(t *testing.T) {
 	}
 }
 
-func TestParsePatternRefuses(t *testing.T) {
+func TestParseRepositoryRefuses(t *testing.T) {
 	for _, text := range []string{"", "Team/*", "a b", "/a", "a/", "a//b", "a/***", "a?", "ä", strings.Repeat("a", 256)} {
-		if p, err := ParsePattern(text); err == nil {
-			t.Errorf("ParsePattern(%q) = %q, want an error", text, p)
+		if p, err := ParseRepository(text); err == nil {
+			t.Errorf("ParseRepository(%q) = %q, want an error", text, p)
 		}
 	}
 }
 
 // The matcher backtracks by hand; a regular expression says whether it does so
 // rightly.
-func FuzzPatternMatch(f *testing.F) {
+func FuzzRepositoryMatch(f *testing.F) {
 	f.Add("team/*", "team/app")
 	f.Add("**/a*b/**", "x/ab/y")
 	f.Add("*a*a*b", "aaxab")
 	f.Add("**a*/b**c", "a/a/bbc/c")
 	f.Fuzz(func(t *testing.T, text, name string) {
-		p, err := ParsePattern(text)
+		p, err := ParseRepository(text)
 		if err != nil || strings.Contains(name, "\n") || len(name) > 255 {
 			return
 		}
@@ -74,23 +74,8 @@ func FuzzPatternMatch(f *testing.F) {
 		if got := p.Match(name); got != want {
 			t.Errorf("%q fits %q: got %v, want %v", text, name, got, want)
 		}
-		if again, err := ParsePattern(p.String()); err != nil || again != p {
-			t.Errorf("ParsePattern(%q) = %v, %v, want the same again", p, again, err)
+		if again, err := ParseRepository(p.String()); err != nil || again != p {
+			t.Errorf("ParseRepository(%q) = %v, %v, want the same again", p, again, err)
 		}
 	})
-}
-
-func BenchmarkRulesOf100Patterns(b *testing.B) {
-	var s Settings
-	for i := range 100 {
-		p, err := ParsePattern("team-" + string(rune('a'+i%26)) + "/app-*")
-		if err != nil {
-			b.Fatal(err)
-		}
-		s.Repositories = append(s.Repositories, Repository{Pattern: p})
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		s.Rules("other/repository")
-	}
 }
