@@ -1,8 +1,9 @@
 package access
 
 // A Policy is all rules in force. It is made by package document from what
-// people write, and kept in the table as JSON; it is not changed once made.
-// Nothing is allowed but by a rule.
+// people write, and kept in the table as JSON. Whoever makes one by hand calls
+// Compile; then it is not changed any more. Nothing is allowed but by a rule,
+// so the zero Policy, and a nil one, allow nothing.
 type Policy struct {
 	// Audiences are what tokens of issuers and signed requests must be meant
 	// for: the registry's host, as a rule.
@@ -12,6 +13,8 @@ type Policy struct {
 	Accounts []string `json:"accounts,omitempty"`
 	Groups   []Group  `json:"groups,omitempty"`
 	Rules    []Rule   `json:"rules"`
+
+	compiled compiled
 }
 
 // A Trust is an OpenID Connect issuer whose tokens are taken.
@@ -42,7 +45,8 @@ type Whom struct {
 	// Names are "anyone", "anonymous", "authenticated", "user:NAME",
 	// "robot:NAME", "issuer:NAME" (all principals of a Trust), "aws:ACCOUNT",
 	// "aws:ARN" and, in rules only, "group:NAME". NAME of users and robots and
-	// the ARN may have stars.
+	// the ARN may have stars (pattern.Principal). A group has neither "anyone"
+	// nor "anonymous".
 	Names []string `json:"names"`
 	// When is the id of an expression, WhenText the expression itself.
 	When     string `json:"when,omitempty"`
