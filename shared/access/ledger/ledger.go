@@ -4,9 +4,14 @@
 // What every request needs, the State, is one read for many requests. Whatever
 // else is here is read when it is asked for, so that a robot that was revoked
 // is gone at once.
+//
+// Whoever can write the partition can let themselves in: they set the policy
+// and the keys. Whoever can read it learns the policy and the names of robots,
+// and no secret.
 package ledger
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"time"
@@ -28,15 +33,23 @@ type Options struct {
 // A Ledger reads and writes what a table holds about access. It is safe for
 // concurrent use, and so are several on one table.
 type Ledger struct {
-	table table.Store
-	now   func() time.Time
-	fresh time.Duration
-	log   *slog.Logger
+	table  table.Store
+	now    func() time.Time
+	memory *memory
+	today  diary
 }
 
 // New returns the ledger of a table.
 func New(t table.Store, o Options) *Ledger {
-	return &Ledger{table: t, now: o.Now, fresh: o.Fresh, log: o.Log}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	l := &Ledger{table: t, now: o.Now}
+	l.memory = &memory{read: l.read, now: o.Now, fresh: cmp.Or(o.Fresh, defaultFresh), log: o.Log}
+	return l
 }
 
 var (
