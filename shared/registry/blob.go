@@ -2,6 +2,7 @@ package registry
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,17 +36,18 @@ type Blob struct {
 	object string
 }
 
-// Blob returns a blob for reading. It costs one item read. Errors:
-// oci.ErrBlobUnknown.
+// Blob returns a blob for reading. It costs one item read; for who may pull some
+// tags only, two more where their hints are a tag and the manifest that lists the
+// blob, see also climb. Errors: oci.ErrBlobUnknown, oci.ErrDenied.
 func (r *Registry) Blob(ctx context.Context, repo string, d oci.Digest) (Blob, error) {
-	item, err := r.blob(ctx, repo, d)
+	item, err := r.shownBlob(ctx, repo, d)
 	return asBlob(d, item), err
 }
 
 // StatBlob returns a blob to a client that wants to know whether it must be
-// uploaded. It costs one item read. Errors: oci.ErrBlobUnknown.
+// uploaded. It costs as much as Blob. Errors: oci.ErrBlobUnknown, oci.ErrDenied.
 func (r *Registry) StatBlob(ctx context.Context, repo string, d oci.Digest) (Blob, error) {
-	item, err := r.blob(ctx, repo, d)
+	item, err := r.shownBlob(ctx, repo, d)
 	if err == nil && !isLive(item) {
 		err = unknownBlob(repo, d)
 	}
@@ -84,6 +86,39 @@ func asBlob(d oci.Digest, item table.Item) Blob {
 	return Blob{Digest: d, Size: item.Num(attrSize), inline: item.Bin(attrBody), object: item.Str(attrObject)}
 }
 
+// shownBlob returns the item of a blob that the caller may read: one in sight, or
+// one that they have sent.
+func (r *Registry) shownBlob(ctx context.Context, repo string, d oci.Digest) (table.Item, error) {
+	if err := r.rights.mayRead(repo); err != nil {
+		return table.Item{}, err
+	}
+	s := r.sight(repo, r.rights.Pull)
+	item, err := s.get(ctx, blobKey(repo, d))
+	if err != nil {
+		return table.Item{}, fmt.Errorf("read blob: %w", err)
+	}
+	if shown, err := s.showsBlob(ctx, d, item); err != nil || !shown {
+		return table.Item{}, cmp.Or(err, r.rights.unseen(repo, unknownBlob(repo, d)))
+	}
+	return item, nil
+}
+
+// showsBlob says whether there is a blob and the caller may read it.
+func (s *sight) showsBlob(ctx context.Context, d oci.Digest, item table.Item) (bool, error) {
+	n := node{Digest: d}
+	if item.Sort == "" || s.from.All() {
+		return item.Sort != "", nil
+	}
+	if err := s.near(ctx, n); err != nil || s.sees(n) {
+		return err == nil, err
+	}
+	// To look this up is cheaper than to climb.
+	if sent, err := s.sent(ctx, s.repo, d); err != nil || sent[d] {
+		return err == nil, err
+	}
+	return s.has(ctx, n)
+}
+
 func (r *Registry) blob(ctx context.Context, repo string, d oci.Digest) (table.Item, error) {
 	item, err := r.table.Get(ctx, blobKey(repo, d))
 	switch {
@@ -105,7 +140,7 @@ func unknownBlob(repo string, d oci.Digest) error {
 const edgeYouth = 15 * time.Minute
 
 // DeleteBlob removes a blob from a repository, unless a manifest there needs
-// it. Errors: oci.ErrBlobUnknown, oci.ErrInUse.
+// it. Errors: oci.ErrBlobUnknown, oci.ErrInUse, oci.ErrDenied.
 //
 // The blob is first condemned, then its parents are looked for. A manifest push
 // at the same moment either committed before, and its edge is found, or finds
@@ -114,6 +149,9 @@ const edgeYouth = 15 * time.Minute
 // deletion which is refused disturbs nobody, its parents are looked for before
 // as well.
 func (r *Registry) DeleteBlob(ctx context.Context, repo string, d oci.Digest) error {
+	if err := r.rights.mayDelete(repo, "blob"); err != nil {
+		return err
+	}
 	ctx, cancel := settle(ctx)
 	defer cancel()
 	var object string
@@ -181,6 +219,9 @@ func (r *Registry) unneeded(ctx context.Context, repo string, d oci.Digest) erro
 			return err
 		}
 		if parent != "" {
+			if !r.rights.Pull.All() {
+				return oci.ErrInUse.With(nil, "blob %s is part of a manifest, or is about to be", d)
+			}
 			return oci.ErrInUse.With(map[string]string{"manifest": parent},
 				"blob %s is part of manifest %s, or is about to be: delete that first", d, parent)
 		}
@@ -205,7 +246,7 @@ func (r *Registry) needing(ctx context.Context, repo, prefix string, edges []tab
 	items, err := r.many(ctx, parents)
 	for key, item := range items {
 		if isLive(item) {
-			return strings.TrimPrefix(key.Sort, "manifest#"), nil
+			return string(manifestOf(key)), nil
 		}
 	}
 	return "", err

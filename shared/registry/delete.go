@@ -13,8 +13,12 @@ import (
 // DeleteManifest removes a manifest, every tag that names it, and its entry
 // among the referrers of its subject. Its own referrers stay and are still
 // counted: a stub remains as long as there are any. Indexes that list it
-// become sparse. Errors: oci.ErrManifestUnknown, oci.ErrPrecondition.
+// become sparse. Errors: oci.ErrManifestUnknown, oci.ErrPrecondition,
+// oci.ErrDenied.
 func (r *Registry) DeleteManifest(ctx context.Context, repo string, d oci.Digest, pre Precondition) error {
+	if err := r.rights.mayDelete(repo, "manifest"); err != nil {
+		return err
+	}
 	ctx, cancel := settle(ctx)
 	defer cancel()
 	var object string
@@ -22,11 +26,11 @@ func (r *Registry) DeleteManifest(ctx context.Context, repo string, d oci.Digest
 		item, err := r.table.Get(ctx, manifestKey(repo, d))
 		switch {
 		case errors.Is(err, table.ErrAbsent) || err == nil && !isLive(item):
-			return r.missing(ctx, repo, d)
+			return r.sight(repo, r.rights.Pull).missing(ctx, d)
 		case err != nil:
 			return fmt.Errorf("read manifest: %w", err)
 		}
-		if err := pre.check("manifest", d); err != nil {
+		if err := pre.check("manifest", d, false); err != nil {
 			return err
 		}
 		object = item.Str(attrObject)

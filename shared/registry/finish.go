@@ -77,8 +77,11 @@ func (r *Registry) FinishUpload(ctx context.Context, repo, id string, start, siz
 }
 
 // PutBlob takes a whole blob in (spec, end-4b). Errors: oci.ErrDigestInvalid,
-// oci.ErrSizeInvalid.
+// oci.ErrSizeInvalid, oci.ErrDenied.
 func (r *Registry) PutBlob(ctx context.Context, repo string, size int64, d oci.Digest, body io.Reader) error {
+	if err := r.rights.mayBegin(repo); err != nil {
+		return err
+	}
 	ctx, cancel := unbroken(ctx)
 	defer cancel()
 	u := upload{repo: repo, id: uuid.NewString(), single: true}

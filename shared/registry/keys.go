@@ -1,7 +1,9 @@
 package registry
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"strings"
 	"unicode/utf8"
 
@@ -18,6 +20,7 @@ import (
 //	  blob#<digest>                          where the bytes of a blob are
 //	  parent#<child>#<parent>                child is part of parent, a digest, or is tagged parent, a tag
 //	  upload#<id>                            an upload in progress, or just done
+//	  sent#<digest>#<who>                    who, by the hash of their name, has sent these bytes of late
 //	object#<key>
 //	  object                                 how many blob items share an object
 //	digest#<digest>
@@ -36,8 +39,15 @@ import (
 
 func repoPartition(repo string) string { return repoPrefix + repo }
 
+const manifestPrefix = "manifest#"
+
 func manifestKey(repo string, d oci.Digest) table.Key {
-	return table.Key{Partition: repoPartition(repo), Sort: "manifest#" + string(d)}
+	return table.Key{Partition: repoPartition(repo), Sort: manifestPrefix + string(d)}
+}
+
+// manifestOf is the way back.
+func manifestOf(key table.Key) oci.Digest {
+	return oci.Digest(strings.TrimPrefix(key.Sort, manifestPrefix))
 }
 
 const tagPrefix = "tag#"
@@ -52,6 +62,17 @@ func blobKey(repo string, d oci.Digest) table.Key {
 
 func uploadKey(repo, id string) table.Key {
 	return table.Key{Partition: repoPartition(repo), Sort: "upload#" + id}
+}
+
+// sentKey says that somebody has sent the bytes of a digest.
+func sentKey(repo string, d oci.Digest, who string) table.Key {
+	return table.Key{Partition: repoPartition(repo), Sort: "sent#" + string(d) + "#" + hashed(who)}
+}
+
+// hashed is what items say of a principal: of a fixed length, whatever the name.
+func hashed(who string) string {
+	sum := sha256.Sum256([]byte(who))
+	return hex.EncodeToString(sum[:])
 }
 
 // parentPrefix begins the keys of all edges from a child upwards.

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,8 +25,13 @@ const (
 	attrCountedAs    = "countedAs" // on a referrer: the attribute of its subject that counts it
 	attrDigest       = "digest"
 	attrPlatform     = "platform"
+	attrKind         = "kind"   // on an edge: kindEither, or none
 	attrPushed       = "pushed" // Unix seconds
 )
+
+// kindEither marks the edge of an entry of an index that does not say whether it
+// is a manifest or a blob.
+const kindEither = "either"
 
 // maxInlineManifest is the largest manifest kept in its item, in bytes. With
 // the counts of its referrers the item stays below table.MaxItem.
@@ -46,7 +52,8 @@ type Manifest struct {
 }
 
 // Manifest returns the manifest that ref names, with its bytes. By digest it
-// costs one item read, by tag two. Errors: oci.ErrManifestUnknown.
+// costs one item read, by tag two. Who may pull some tags only is answered by
+// digest as by Blob. Errors: oci.ErrManifestUnknown, oci.ErrDenied.
 func (r *Registry) Manifest(ctx context.Context, repo string, ref oci.Reference) (Manifest, error) {
 	m, item, err := r.stat(ctx, repo, ref)
 	if err != nil {
@@ -63,25 +70,49 @@ func (r *Registry) StatManifest(ctx context.Context, repo string, ref oci.Refere
 }
 
 func (r *Registry) stat(ctx context.Context, repo string, ref oci.Reference) (Manifest, table.Item, error) {
-	d := ref.Digest
 	if ref.Tag != "" {
-		var err error
-		if d, err = r.tagged(ctx, repo, ref.Tag); err != nil {
-			return Manifest{}, table.Item{}, err
-		}
+		return r.statTag(ctx, repo, ref.Tag)
 	}
-	item, err := r.table.Get(ctx, manifestKey(repo, d))
-	switch {
-	case errors.Is(err, table.ErrAbsent) || err == nil && !isLive(item):
-		return Manifest{}, table.Item{}, r.missing(ctx, repo, d)
-	case err != nil:
+	if err := r.rights.mayRead(repo); err != nil {
+		return Manifest{}, table.Item{}, err
+	}
+	return r.sight(repo, r.rights.Pull).stat(ctx, ref.Digest)
+}
+
+func (r *Registry) statTag(ctx context.Context, repo, tag string) (Manifest, table.Item, error) {
+	if !r.rights.Pull.Has(tag) {
+		return Manifest{}, table.Item{}, denied("no right to pull tag %q of %s", tag, repo)
+	}
+	d, err := r.tagged(ctx, repo, tag)
+	if err != nil {
+		return Manifest{}, table.Item{}, err
+	}
+	s := r.sight(repo, r.rights.Pull)
+	s.hints = nil
+	s.take(node{d, true})
+	return s.stat(ctx, d)
+}
+
+// stat returns a manifest that the caller may read: one in sight, or one that
+// they have sent. What refers to the latter they do not see.
+func (s *sight) stat(ctx context.Context, d oci.Digest) (Manifest, table.Item, error) {
+	item, err := s.get(ctx, manifestKey(s.repo, d))
+	if err != nil {
 		return Manifest{}, table.Item{}, fmt.Errorf("read manifest: %w", err)
 	}
-	m := Manifest{
-		Digest:    d,
-		MediaType: item.Str(attrMediaType),
-		Size:      item.Num(attrSize),
-		Referrers: presenceOf(item),
+	s.read[d] = item
+	m := Manifest{Digest: d, MediaType: item.Str(attrMediaType), Size: item.Num(attrSize)}
+	inSight, err := s.has(ctx, node{d, true})
+	if err != nil {
+		return Manifest{}, table.Item{}, err
+	}
+	if inSight {
+		m.Referrers = presenceOf(item)
+	} else if sent, err := s.sent(ctx, s.repo, d); err != nil || !sent[d] {
+		return Manifest{}, table.Item{}, cmp.Or(err, s.rights.unseen(s.repo, unknownManifest(s.repo, d)))
+	}
+	if !isLive(item) {
+		return Manifest{}, table.Item{}, s.missing(ctx, d)
 	}
 	return m, item, nil
 }
@@ -125,12 +156,15 @@ func bodyError(err error) error {
 	return fmt.Errorf("read manifest body: %w", err)
 }
 
-// missing says that a manifest is not here, and where it is known: which index
-// lists it and for which platform.
-func (r *Registry) missing(ctx context.Context, repo string, d oci.Digest) error {
-	detail := map[string]string{"digest": string(d)}
-	plain := oci.ErrManifestUnknown.With(detail, "no manifest %s in %s", d, repo)
-	page, err := r.table.Query(ctx, table.Query{Partition: repoPartition(repo), Prefix: parentPrefix(d), Limit: 20})
+func unknownManifest(repo string, d oci.Digest) error {
+	return oci.ErrManifestUnknown.With(map[string]string{"digest": string(d)}, "no manifest %s in %s", d, repo)
+}
+
+// missing says that a manifest is not here, and where it is known: which index in
+// sight lists it and for which platform.
+func (s *sight) missing(ctx context.Context, d oci.Digest) error {
+	repo, detail := s.repo, map[string]string{"digest": string(d)}
+	page, err := s.table.Query(ctx, table.Query{Partition: repoPartition(repo), Prefix: parentPrefix(d), Limit: 20})
 	if err != nil {
 		return fmt.Errorf("look for parents of a missing manifest: %w", err)
 	}
@@ -140,7 +174,12 @@ func (r *Registry) missing(ctx context.Context, repo string, d oci.Digest) error
 		if err != nil {
 			continue
 		}
-		if item, err := r.table.Get(ctx, manifestKey(repo, index)); err != nil || !isLive(item) {
+		if item, err := s.table.Get(ctx, manifestKey(repo, index)); err != nil || !isLive(item) {
+			continue
+		}
+		if inSight, err := s.has(ctx, node{index, true}); err != nil {
+			return err
+		} else if !inSight {
 			continue
 		}
 		detail["index"] = parent
@@ -151,5 +190,5 @@ func (r *Registry) missing(ctx context.Context, repo string, d oci.Digest) error
 		detail["platform"] = platform
 		return oci.ErrManifestUnknown.With(detail, "index %s lists %s for %s, but it is not in %s", index, d, platform, repo)
 	}
-	return plain
+	return unknownManifest(repo, d)
 }

@@ -16,6 +16,7 @@ import (
 // met is what a manifest push finds in the repository.
 type met struct {
 	manifest bool                  // it is there already
+	known    acquaintance          // whether the caller knows that
 	as       string                // and if so, of which media type
 	state    string                // of its item, "" for none and for a stub
 	object   string                // and if so, where its body is, "" for inline
@@ -24,6 +25,15 @@ type met struct {
 	tags     map[string]oci.Digest // where its tags are now
 	children []foundChild          // those that are, or may be missing
 }
+
+// An acquaintance is what a caller knows of a manifest that is there.
+type acquaintance byte
+
+const (
+	unknown acquaintance = iota // nothing, or there is none
+	sent                        // the bytes, but not what they list
+	seen                        // all of it
+)
 
 // A foundChild is a child and the item it was found as; key is zero for a
 // child that is missing and may be.
@@ -58,19 +68,71 @@ func (r *Registry) meet(ctx context.Context, in *incoming) (*met, error) {
 			m.tags[tag] = oci.Digest(item.Str(attrDigest))
 		}
 	}
-	if m.manifest {
-		return m, nil
+	if m.known, err = r.acquainted(ctx, in, m.manifest); err != nil || m.known == seen {
+		return m, err
+	}
+	// From here on it is as if the manifest were new, even if it is not: its
+	// children count, and all answers are the same.
+	if m.known == unknown {
+		if err := r.mayAdd(ctx, in); err != nil {
+			return nil, err
+		}
 	}
 	more, err := r.many(ctx, keys[first:])
 	if err != nil {
 		return nil, err
 	}
 	maps.Copy(items, more)
+	if err := r.hide(ctx, in, items); err != nil {
+		return nil, err
+	}
 	if m.children, err = r.find(in, items); err != nil {
 		return nil, err
 	}
-	m.subject, err = r.subject(ctx, in)
+	if !m.manifest {
+		m.subject, err = r.subject(ctx, in)
+	}
 	return m, err
+}
+
+// acquainted says what the caller knows of a manifest that they push.
+func (r *Registry) acquainted(ctx context.Context, in *incoming, here bool) (acquaintance, error) {
+	if !here {
+		return unknown, nil
+	}
+	s := r.sight(in.Repo, r.rights.Pull)
+	if err := s.hint(ctx); err != nil {
+		return unknown, err
+	}
+	if inSight, err := s.has(ctx, node{in.digest, true}); err != nil || inSight {
+		return seen, err
+	}
+	if ofLate, err := r.sent(ctx, in.Repo, in.digest); err != nil || ofLate[in.digest] {
+		return sent, err
+	}
+	return unknown, nil
+}
+
+// mayAdd fails unless a manifest that is new to the caller may be brought, as
+// part of its subject's referrers if it has one.
+func (r *Registry) mayAdd(ctx context.Context, in *incoming) error {
+	subject := in.parsed.Subject
+	attaches := subject != nil && len(in.tags) == 0 && !r.rights.Attach.None()
+	switch {
+	case r.rights.Push.None() && !attaches:
+		return denied("no right to push new content to %s", in.Repo)
+	case subject == nil:
+		return nil
+	}
+	s := r.sight(in.Repo, r.rights.Attach)
+	if err := s.hint(ctx); err != nil {
+		return err
+	}
+	inSight, err := s.has(ctx, node{subject.Digest, true})
+	if err == nil && !inSight {
+		err = denied("no right to attach to %s in %s", subject.Digest, in.Repo)
+	}
+	return err
 }
 
 // subject reads the item that counts the manifest among the referrers of its
@@ -141,7 +203,7 @@ func unique(keys []table.Key) []table.Key {
 
 // find tells the children that are here from those that are missing.
 func (r *Registry) find(in *incoming, items map[table.Key]table.Item) ([]foundChild, error) {
-	rules := r.rules(in.Repo)
+	rules, strict := r.rules(in.Repo), !r.rights.Pull.All() // see hide
 	var found []foundChild
 	var missing oci.Errors
 	for _, c := range in.parsed.Children {
@@ -158,7 +220,7 @@ func (r *Registry) find(in *incoming, items map[table.Key]table.Item) ([]foundCh
 			}
 			break
 		}
-		if f.key.Sort == "" && rules.requires(in.parsed, c) {
+		if f.key.Sort == "" && (strict || rules.requires(in.parsed, c)) {
 			missing = append(missing, unknownChild(in.parsed, c))
 			continue
 		}
@@ -191,15 +253,15 @@ func unknownChild(m oci.Manifest, c oci.Child) *oci.Error {
 }
 
 // precondition holds the push to what the client demands.
-func (in *incoming) precondition(m *met) error {
-	if in.Ref.Tag != "" {
-		return in.If.check("tag "+in.Ref.Tag, m.tags[in.Ref.Tag])
+func (in *incoming) precondition(m *met, pull Tags) error {
+	if tag := in.Ref.Tag; tag != "" {
+		return in.If.check("tag "+tag, m.tags[tag], !pull.Has(tag))
 	}
 	present := oci.Digest("")
-	if m.manifest {
+	if m.known != unknown {
 		present = in.digest
 	}
-	return in.If.check("manifest", present)
+	return in.If.check("manifest", present, false)
 }
 
 // retag points tags to a manifest that is there. The manifest is written to,
@@ -208,7 +270,7 @@ func (in *incoming) retag(m *met, now int64) []table.Action {
 	var actions []table.Action
 	for _, tag := range in.tags {
 		if from := m.tags[tag]; from != in.digest {
-			actions = append(actions, tagActions(in.Repo, tag, from, in.digest, now)...)
+			actions = append(actions, in.tagActions(tag, from, now)...)
 		}
 	}
 	if len(actions) > 0 {
@@ -226,7 +288,7 @@ func (in *incoming) actions(m *met, now time.Time) (core, children []table.Actio
 		core = append(core, table.Put(repoKey(in.Repo), table.N(attrPushed, now.Unix())))
 	}
 	for _, tag := range in.tags {
-		core = append(core, tagActions(in.Repo, tag, m.tags[tag], in.digest, now.Unix())...)
+		core = append(core, in.tagActions(tag, m.tags[tag], now.Unix())...)
 	}
 	if in.parsed.Subject != nil {
 		core = append(core, in.attach(m.subject)...)
@@ -241,6 +303,9 @@ func (in *incoming) actions(m *met, now time.Time) (core, children []table.Actio
 		edge := table.Put(parentKey(in.Repo, c.Digest, string(in.digest)), table.N(attrPushed, now.Unix()))
 		if p := platforms(c.Child); p != "" {
 			edge.Set = append(edge.Set, table.S(attrPlatform, p))
+		}
+		if c.Kind == oci.ChildEither {
+			edge.Set = append(edge.Set, table.S(attrKind, kindEither))
 		}
 		children = append(children, edge)
 	}

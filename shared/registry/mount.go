@@ -13,18 +13,26 @@ import (
 const maxSources = 20
 
 // Mount makes a blob of one repository a blob of another as well, without its
-// bytes being sent again; from may be empty for any repository that has it. It
-// returns oci.ErrBlobUnknown if there is none to mount; the client uploads then.
+// bytes being sent again; from may be empty for any repository that has it and
+// where the caller may read it. It returns oci.ErrBlobUnknown if there is none to
+// mount; the client uploads then. Errors: oci.ErrDenied.
 func (r *Registry) Mount(ctx context.Context, repo, from string, d oci.Digest) error {
+	if err := r.rights.mayBegin(repo); err != nil {
+		return err
+	}
 	ctx, cancel := settle(ctx)
 	defer cancel()
-	if _, err := r.StatBlob(ctx, repo, d); !errors.Is(err, oci.ErrBlobUnknown) {
+	if _, err := r.StatBlob(ctx, repo, d); !hidden(err) {
 		return err
 	}
 	sources := []string{from}
 	if from == "" {
+		list := listing{partition: digestPartition(d), prefix: repoPrefix}
+		if r.bound {
+			list.shows = r.rights.pullsFrom
+		}
 		var err error
-		if sources, _, err = r.names(ctx, digestPartition(d), repoPrefix, "", maxSources); err != nil {
+		if sources, _, err = r.names(ctx, list, "", maxSources); err != nil {
 			return err
 		}
 	}
@@ -33,15 +41,20 @@ func (r *Registry) Mount(ctx context.Context, repo, from string, d oci.Digest) e
 			continue // what is here is not live, and one transaction has no two actions on it
 		}
 		err := decide(ctx, func() error { return r.mount(ctx, repo, source, d) })
-		if !errors.Is(err, oci.ErrBlobUnknown) {
+		if !hidden(err) {
 			return err
 		}
 	}
 	return unknownBlob(from, d)
 }
 
+// hidden says whether an error means that the caller sees no such blob.
+func hidden(err error) bool {
+	return errors.Is(err, oci.ErrBlobUnknown) || errors.Is(err, oci.ErrDenied)
+}
+
 func (r *Registry) mount(ctx context.Context, repo, from string, d oci.Digest) error {
-	source, err := r.blob(ctx, from, d)
+	source, err := r.For(r.rights.elsewhere(from)).shownBlob(ctx, from, d)
 	if err != nil {
 		return err
 	}
@@ -51,10 +64,14 @@ func (r *Registry) mount(ctx context.Context, repo, from string, d oci.Digest) e
 	p, err := r.publication(ctx, repo, d, newBlob{
 		size: source.Num(attrSize), inline: source.Bin(attrBody), object: source.Str(attrObject), shared: true,
 	})
-	if err != nil || p.actions == nil {
+	if err != nil {
 		return err
 	}
-	if err := r.commit(ctx, append(p.actions, table.Check(source.Key, table.Equals(live)))...); err != nil {
+	actions := append(p.actions, r.remember(repo, d)...)
+	if len(actions) == 0 {
+		return nil
+	}
+	if err := r.commit(ctx, append(actions, table.Check(source.Key, table.Equals(live)))...); err != nil {
 		return err
 	}
 	r.reap(ctx, p.replaced)

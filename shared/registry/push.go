@@ -35,9 +35,12 @@ type Pushed struct {
 // there already changes nothing and succeeds.
 //
 // Errors: oci.ErrManifestInvalid, oci.ErrDigestInvalid, oci.ErrTooLarge,
-// oci.ErrTooManyTags, oci.ErrPrecondition, and oci.Errors with one
+// oci.ErrTooManyTags, oci.ErrPrecondition, oci.ErrDenied, and oci.Errors with one
 // oci.ErrManifestBlobUnknown for every child that is missing and should not be.
 func (r *Registry) PutManifest(ctx context.Context, p ManifestPush) (Pushed, error) {
+	if err := r.rights.mayPut(p); err != nil {
+		return Pushed{}, err
+	}
 	in, err := r.inspect(p)
 	if err != nil {
 		return Pushed{}, err
@@ -121,7 +124,7 @@ func (r *Registry) place(ctx context.Context, in *incoming) error {
 	if err != nil {
 		return err
 	}
-	if err := in.precondition(met); err != nil {
+	if err := in.precondition(met, r.rights.Pull); err != nil {
 		return err
 	}
 	if met.manifest && met.as != in.parsed.MediaType {
@@ -132,7 +135,11 @@ func (r *Registry) place(ctx context.Context, in *incoming) error {
 		if met.object == in.object {
 			in.object = ""
 		}
-		if actions := in.retag(met, r.now().Unix()); len(actions) > 0 {
+		actions := in.retag(met, r.now().Unix())
+		if met.known != seen {
+			actions = append(actions, r.remember(in.Repo, in.digest)...)
+		}
+		if len(actions) > 0 {
 			return r.commit(ctx, actions...)
 		}
 		return nil
@@ -141,6 +148,7 @@ func (r *Registry) place(ctx context.Context, in *incoming) error {
 		return err
 	}
 	core, children := in.actions(met, r.now())
+	core = append(core, r.remember(in.Repo, in.digest)...)
 	if len(core)+len(children) > table.MaxActions {
 		if err := r.spill(ctx, in, met, children); err != nil {
 			return err

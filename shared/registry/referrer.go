@@ -95,11 +95,22 @@ const maxReferrers = 4<<20 - 4<<10
 
 // Referrers lists the manifests whose subject is d, those of one artifact type
 // if that is not empty, from where Next of the page before said. Nothing that
-// is here is no error: the list is empty. Errors: oci.ErrPage.
+// is here is no error: the list is empty, as it is for what the caller does not
+// see. Errors: oci.ErrPage, oci.ErrDenied.
 func (r *Registry) Referrers(ctx context.Context, repo string, d oci.Digest, artifactType, from string) (ReferrersPage, error) {
+	if r.rights.Pull.None() {
+		return ReferrersPage{}, denied("no right to pull from %s", repo)
+	}
 	q := table.Query{Partition: repoPartition(repo), Prefix: referrerPrefix(d, artifactType)}
 	var err error
 	if q.After, err = fromCursor(from, q.Prefix); err != nil {
+		return ReferrersPage{}, err
+	}
+	s := r.sight(repo, r.rights.Pull)
+	if err := s.hint(ctx); err != nil {
+		return ReferrersPage{}, err
+	}
+	if inSight, err := s.has(ctx, node{d, true}); err != nil || !inSight {
 		return ReferrersPage{}, err
 	}
 	var out ReferrersPage

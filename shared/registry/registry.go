@@ -21,6 +21,9 @@ type Registry struct {
 	rules  func(repo string) Rules
 	limits Limits
 	now    func() time.Time
+
+	rights Rights
+	bound  bool // by For
 }
 
 // Options are the settings of a registry. The zero value is usable.
@@ -34,9 +37,9 @@ type Options struct {
 	Now func() time.Time
 }
 
-// New returns a registry on these stores.
+// New returns a registry on these stores, which does what it is asked: see For.
 func New(t table.Store, b blobs.Store, o Options) *Registry {
-	r := &Registry{table: t, blobs: b, rules: o.Rules, limits: o.Limits, now: o.Now}
+	r := &Registry{table: t, blobs: b, rules: o.Rules, limits: o.Limits, now: o.Now, rights: everything()}
 	if r.rules == nil {
 		r.rules = func(string) Rules { return Rules{} }
 	}

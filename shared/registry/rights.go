@@ -1,6 +1,10 @@
 package registry
 
-import "github.com/berthregistry/berth/shared/oci"
+import (
+	"slices"
+
+	"github.com/berthregistry/berth/shared/oci"
+)
 
 // Tags says for what part of a repository a right holds. The zero value is no
 // part of it.
@@ -56,4 +60,110 @@ type Rights struct {
 	// Elsewhere returns the rights in another repository, without hints; nil
 	// stands for none anywhere. Mounts and the catalog ask it.
 	Elsewhere func(repo string) Rights
+}
+
+// For returns the registry as it is to somebody with these rights in one
+// repository. It answers what they may not do at all with oci.ErrDenied, which
+// says the same whatever there is, and what they do not see as if it were not
+// there.
+func (r *Registry) For(rights Rights) *Registry {
+	limited := *r
+	limited.rights, limited.bound = rights, true
+	return &limited
+}
+
+// everything is what a Registry may do before For.
+func everything() Rights {
+	return Rights{
+		Pull: AllTags(), Push: AllTags(), Tag: AllTags(), Attach: AllTags(), Delete: AllTags(),
+		Elsewhere: func(string) Rights { return everything() },
+	}
+}
+
+// elsewhere returns the rights in another repository.
+func (w Rights) elsewhere(repo string) Rights {
+	if w.Elsewhere == nil {
+		return Rights{}
+	}
+	return w.Elsewhere(repo)
+}
+
+func denied(format string, args ...any) error { return oci.ErrDenied.With(nil, format, args...) }
+
+// mayRead fails unless something may be read by digest. Who brings content may
+// at least read what they sent.
+func (w Rights) mayRead(repo string) error {
+	if w.Pull.None() && (w.Who == "" || w.mayUpload(repo) != nil) {
+		return denied("no right to pull from %s", repo)
+	}
+	return nil
+}
+
+// unseen is the answer about what the caller does not see: as if it were not
+// there, or what they are told about everything where they may pull nothing.
+func (w Rights) unseen(repo string, absent error) error {
+	if w.Pull.None() {
+		return denied("no right to pull from %s", repo)
+	}
+	return absent
+}
+
+// pullsFrom says whether anything may be pulled from a repository.
+func (w Rights) pullsFrom(repo string) bool { return !w.elsewhere(repo).Pull.None() }
+
+// mayDemand fails if a precondition would tell, by whether it holds, which digest
+// a tag is at that may not be pulled. Whether there is such a tag is told to who
+// may change it.
+func (w Rights) mayDemand(repo, tag string, pre Precondition) error {
+	if tag != "" && len(pre.Match) > 0 && !w.Pull.Has(tag) {
+		return denied("no right to pull tag %q of %s, so it cannot be held to a digest", tag, repo)
+	}
+	return nil
+}
+
+// mayUpload fails unless bytes may be brought.
+func (w Rights) mayUpload(repo string) error {
+	if w.Push.None() && w.Attach.None() {
+		return denied("no right to push to %s", repo)
+	}
+	return nil
+}
+
+// mayBegin is mayUpload before the first byte: it also fails if the bytes are
+// said to be for a tag that cannot be pushed afterwards.
+func (w Rights) mayBegin(repo string) error {
+	if err := w.mayUpload(repo); err != nil || !w.Attach.None() {
+		return err
+	}
+	forbidden := func(h oci.Reference) bool { return h.Tag != "" && !w.Push.Has(h.Tag) && !w.Tag.Has(h.Tag) }
+	if i := slices.IndexFunc(w.Hints, forbidden); i >= 0 {
+		return denied("no right to push tag %q of %s", w.Hints[i].Tag, repo)
+	}
+	return nil
+}
+
+// mayPut fails if a manifest may not be put, whatever it is and whatever is here;
+// see mayAdd for the rest.
+func (w Rights) mayPut(p ManifestPush) error {
+	tags := distinct(p.Ref.Tag, p.Tags)
+	for _, tag := range tags {
+		if !w.Tag.Has(tag) {
+			return denied("no right to push tag %q of %s", tag, p.Repo)
+		}
+	}
+	if len(tags) == 0 {
+		return w.mayUpload(p.Repo)
+	}
+	return w.mayDemand(p.Repo, p.Ref.Tag, p.If)
+}
+
+// mayDelete fails unless what has no tag may be deleted.
+func (w Rights) mayDelete(repo, what string) error {
+	switch {
+	case w.Delete.None():
+		return denied("no right to delete in %s", repo)
+	case !w.Delete.All():
+		return denied("no right to delete a %s in %s, only some tags: delete the tag instead", what, repo)
+	}
+	return nil
 }

@@ -17,10 +17,18 @@ import (
 const maxList = 4 << 20
 
 // Tags lists up to n tags after one, in byte order, and says whether there are
-// more. A negative n stands for all that fit one answer. Errors:
-// oci.ErrNameUnknown.
+// more. A negative n stands for all that fit one answer. Tags that the caller may
+// not pull are not there. Errors: oci.ErrNameUnknown, oci.ErrDenied.
 func (r *Registry) Tags(ctx context.Context, repo, after string, n int) ([]string, bool, error) {
-	tags, more, err := r.names(ctx, repoPartition(repo), tagPrefix, after, n)
+	pull := r.rights.Pull
+	if pull.None() {
+		return nil, false, denied("no right to pull from %s", repo)
+	}
+	list := listing{partition: repoPartition(repo), prefix: tagPrefix}
+	if !pull.All() {
+		list.shows = pull.Has
+	}
+	tags, more, err := r.names(ctx, list, after, n)
 	if err != nil || len(tags) > 0 {
 		return tags, more, err
 	}
@@ -32,32 +40,78 @@ func (r *Registry) Tags(ctx context.Context, repo, after string, n int) ([]strin
 	return tags, false, err
 }
 
-// Repositories lists up to n repositories after one, like Tags.
+// Repositories lists up to n repositories after one, like Tags: those of which
+// something may be pulled.
 func (r *Registry) Repositories(ctx context.Context, after string, n int) ([]string, bool, error) {
-	return r.names(ctx, reposPartition, repoPrefix, after, n)
+	list := listing{partition: reposPartition, prefix: repoPrefix}
+	if r.bound {
+		if r.rights.Elsewhere == nil {
+			return nil, false, denied("no right to list repositories")
+		}
+		list.shows = r.rights.pullsFrom
+	}
+	return r.names(ctx, list, after, n)
 }
 
-// names lists what comes behind prefix in the sort keys of a partition.
-func (r *Registry) names(ctx context.Context, partition, prefix, after string, n int) (names []string, more bool, err error) {
-	q := table.Query{Partition: partition, Prefix: prefix}
+// A listing is what comes behind prefix in the sort keys of a partition.
+type listing struct {
+	partition, prefix string
+	shows             func(name string) bool // nil for all
+}
+
+// names lists up to n of a listing.
+func (r *Registry) names(ctx context.Context, l listing, after string, n int) (names []string, more bool, err error) {
+	q := table.Query{Partition: l.partition, Prefix: l.prefix}
 	if after != "" {
-		q.After = prefix + after
+		q.After = l.prefix + after
+	}
+	if l.shows != nil {
+		return r.someNames(ctx, l, q, n)
 	}
 	size := 0
 	for more = true; more && len(names) != n && size < maxList; {
 		q.Limit = max(n-len(names), 0)
 		page, err := r.table.Query(ctx, q)
 		if err != nil {
-			return nil, false, fmt.Errorf("list %s: %w", partition, err)
+			return nil, false, fmt.Errorf("list %s: %w", l.partition, err)
 		}
 		for _, item := range page.Items {
-			names = append(names, strings.TrimPrefix(item.Sort, prefix))
+			names = append(names, strings.TrimPrefix(item.Sort, l.prefix))
 			size += len(item.Sort)
 			q.After = item.Sort
 		}
 		more = page.More
 	}
 	return names, more && n != 0, nil
+}
+
+// someNames is names where not all are shown. It reads on until it knows whether
+// there is one more to show: else `more` would tell of what is not.
+func (r *Registry) someNames(ctx context.Context, l listing, q table.Query, n int) (names []string, more bool, err error) {
+	if n == 0 {
+		return nil, false, nil
+	}
+	for size := 0; ; {
+		page, err := r.table.Query(ctx, q)
+		if err != nil {
+			return nil, false, fmt.Errorf("list %s: %w", l.partition, err)
+		}
+		for _, item := range page.Items {
+			q.After = item.Sort
+			name := strings.TrimPrefix(item.Sort, l.prefix)
+			if !l.shows(name) {
+				continue
+			}
+			if len(names) == n || size >= maxList {
+				return names, true, nil
+			}
+			names = append(names, name)
+			size += len(item.Sort)
+		}
+		if !page.More {
+			return names, false, nil
+		}
+	}
 }
 
 // A Precondition is what a client demands of the present state of what it
@@ -71,8 +125,9 @@ type Precondition struct {
 	NoneMatch bool
 }
 
-// check holds the precondition to the present digest, "" for none.
-func (p Precondition) check(what string, present oci.Digest) error {
+// check holds the precondition to the present digest, "" for none. It says the
+// digest only where that is not hidden.
+func (p Precondition) check(what string, present oci.Digest, hidden bool) error {
 	ok := !p.NoneMatch || present == ""
 	if p.MatchAny {
 		ok = ok && present != ""
@@ -84,18 +139,21 @@ func (p Precondition) check(what string, present oci.Digest) error {
 		return nil
 	case present == "":
 		return oci.ErrPrecondition.With(nil, "%s does not exist", what)
+	case hidden:
+		return oci.ErrPrecondition.With(nil, "%s exists", what)
 	}
 	return oci.ErrPrecondition.With(map[string]string{"digest": string(present)}, "%s is at %s", what, present)
 }
 
-// tagActions point a tag from one digest, "" if it is new, to another. They
+// tagActions point a tag from one digest, "" if it is new, to the manifest. They
 // hold only if nobody moved the tag since it was read.
-func tagActions(repo, tag string, from, to oci.Digest, now int64) []table.Action {
-	seen := table.Absent()
+func (in *incoming) tagActions(tag string, from oci.Digest, now int64) []table.Action {
+	repo, to, seen := in.Repo, in.digest, table.Absent()
 	if from != "" {
 		seen = table.Equals(table.S(attrDigest, string(from)))
 	}
 	put := table.Put(tagKey(repo, tag), table.S(attrDigest, string(to)), table.N(attrPushed, now)).When(seen)
+	put.Set = append(put.Set, named(in.parsed)...)
 	actions := []table.Action{put, table.Put(parentKey(repo, to, tag))}
 	if from != "" && from != to {
 		actions = append(actions, table.Delete(parentKey(repo, from, tag)))
@@ -112,8 +170,14 @@ func untagActions(repo, tag string, from oci.Digest) []table.Action {
 }
 
 // DeleteTag removes a tag; the manifest stays. Errors: oci.ErrManifestUnknown,
-// oci.ErrPrecondition.
+// oci.ErrPrecondition, oci.ErrDenied.
 func (r *Registry) DeleteTag(ctx context.Context, repo, tag string, pre Precondition) error {
+	if !r.rights.Delete.Has(tag) {
+		return denied("no right to delete tag %q of %s", tag, repo)
+	}
+	if err := r.rights.mayDemand(repo, tag, pre); err != nil {
+		return err
+	}
 	ctx, cancel := settle(ctx)
 	defer cancel()
 	return decide(ctx, func() error {
@@ -121,7 +185,7 @@ func (r *Registry) DeleteTag(ctx context.Context, repo, tag string, pre Precondi
 		if err != nil {
 			return err
 		}
-		if err := pre.check("tag "+tag, d); err != nil {
+		if err := pre.check("tag "+tag, d, !r.rights.Pull.Has(tag)); err != nil {
 			return err
 		}
 		return r.commit(ctx, untagActions(repo, tag, d)...)

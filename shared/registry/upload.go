@@ -23,6 +23,7 @@ const (
 	attrGathered  = "gathered"  // otherwise: what the blob store keeps of them, blobs.Upload.State
 	attrAlgorithm = "algorithm" // announced, "" for none
 	attrHash      = "hash:"     // and an algorithm: the running state over the bytes so far
+	attrBy        = "by"        // whose it is, hashed; none if nobody said who they are
 )
 
 // The states of an upload that takes no more bytes; attrDigest says what it
@@ -65,6 +66,7 @@ type Upload struct {
 // upload is an upload item, read.
 type upload struct {
 	repo, id  string
+	by        string // the hash of who sends it, "" for nobody known
 	version   string // of its item, "" while there is none
 	offset    int64
 	tail      []byte
@@ -77,9 +79,13 @@ type upload struct {
 }
 
 // StartUpload begins an upload. The algorithm is the one announced for its
-// digest, "" if none was (spec, end-4c).
+// digest, "" if none was (spec, end-4c). To others than who begins it there
+// is no such upload. Errors: oci.ErrDenied.
 func (r *Registry) StartUpload(ctx context.Context, repo string, algorithm oci.Algorithm) (Upload, error) {
-	u := upload{repo: repo, id: freshID(repo, r.now()), algorithm: algorithm}
+	if err := r.rights.mayBegin(repo); err != nil {
+		return Upload{}, err
+	}
+	u := upload{repo: repo, id: freshID(repo, r.now()), by: r.sender(), algorithm: algorithm}
 	if algorithm == "" {
 		return Upload{ID: u.id}, nil
 	}
@@ -87,6 +93,15 @@ func (r *Registry) StartUpload(ctx context.Context, repo string, algorithm oci.A
 		return Upload{}, fmt.Errorf("start upload: %w", err)
 	}
 	return Upload{ID: u.id}, nil
+}
+
+// sender is what an upload says of whose it is. All its bytes come from one, so
+// who finishes it has sent them: see remember.
+func (r *Registry) sender() string {
+	if r.rights.Who == "" {
+		return ""
+	}
+	return hashed(r.rights.Who)
 }
 
 // freshID makes an id that says when, and in part for which repository: a UUID
@@ -155,8 +170,12 @@ func (r *Registry) open(ctx context.Context, repo, id string) (upload, error) {
 	return u, err
 }
 
-// load reads an upload, also one that has ended. Errors: oci.ErrUploadUnknown.
+// load reads an upload of the caller's, also one that has ended. Errors:
+// oci.ErrUploadUnknown, oci.ErrDenied.
 func (r *Registry) load(ctx context.Context, repo, id string) (upload, error) {
+	if err := r.rights.mayUpload(repo); err != nil {
+		return upload{}, err
+	}
 	parsed, err := uuid.Parse(id)
 	if err != nil || parsed.String() != id {
 		return upload{}, unknownUpload(id)
@@ -164,14 +183,16 @@ func (r *Registry) load(ctx context.Context, repo, id string) (upload, error) {
 	item, err := r.table.Get(ctx, uploadKey(repo, id))
 	switch {
 	case errors.Is(err, table.ErrAbsent) && fresh(parsed, repo, r.now()):
-		return upload{repo: repo, id: id}, nil
+		return upload{repo: repo, id: id, by: r.sender()}, nil
 	case errors.Is(err, table.ErrAbsent) || err == nil && item.Expires.Before(r.now()):
+		return upload{}, unknownUpload(id)
+	case err == nil && item.Str(attrBy) != r.sender():
 		return upload{}, unknownUpload(id)
 	case err != nil:
 		return upload{}, fmt.Errorf("read upload: %w", err)
 	}
 	u := upload{
-		repo: repo, id: id,
+		repo: repo, id: id, by: item.Str(attrBy),
 		version:   item.Version,
 		offset:    item.Num(attrOffset),
 		tail:      item.Bin(attrTail),
@@ -199,6 +220,9 @@ func (r *Registry) save(u upload) table.Action {
 	if u.ended != "" {
 		put.Set = append(put.Set, table.S(attrState, u.ended), table.S(attrDigest, string(u.digest)))
 	}
+	if u.by != "" {
+		put.Set = append(put.Set, table.S(attrBy, u.by))
+	}
 	if u.algorithm != "" {
 		put.Set = append(put.Set, table.S(attrAlgorithm, string(u.algorithm)))
 	}
@@ -219,6 +243,9 @@ func (r *Registry) save(u upload) table.Action {
 // cancelled.
 func (r *Registry) end(u upload, as table.Attr) table.Action {
 	put := table.Put(uploadKey(u.repo, u.id), as, table.N(attrOffset, u.offset), table.S(attrDigest, string(u.digest)))
+	if u.by != "" {
+		put.Set = append(put.Set, table.S(attrBy, u.by))
+	}
 	return put.When(u.seen()).Until(r.now().Add(doneLife))
 }
 
