@@ -60,11 +60,11 @@ func read(t *testing.T, file string) document {
 }
 
 // Who deploys is asked for each parameter by its description, and takes the
-// default with the return key. Access alone has none: it must be written.
+// default with the return key.
 func TestParametersAreDescribed(t *testing.T) {
 	for _, file := range []string{"../template.yaml", "state.yaml"} {
 		for name, p := range read(t, file).Parameters {
-			if len(p.Description) < 30 || (p.Default == nil) != (name == "Access") {
+			if len(p.Description) < 30 || p.Default == nil {
 				t.Errorf("%s: %s needs a description and a default", file, name)
 			}
 		}
@@ -104,23 +104,28 @@ func TestWordsAreWords(t *testing.T) {
 	}
 }
 
-// told is what wire makes of what the template tells a function, and the names
-// that it asked for on the way.
-func told(t *testing.T, parameters map[string]string) (wire.Config, map[string]bool) {
+// told is what wire makes of what the template tells the functions, and the
+// names that each asked for on the way.
+func told(t *testing.T, parameters map[string]string) (wire.TokenConfig, map[string][]string) {
 	t.Helper()
 	lambda := map[string]string{"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret"}
-	asked := map[string]bool{}
-	var config wire.Config
+	asked := map[string][]string{}
+	var config wire.TokenConfig
 	for _, f := range load(t, parameters).Functions {
-		var err error
-		config, err = wire.Read(func(name string) (string, bool) {
-			asked[name] = true
+		lookup := func(name string) (string, bool) {
+			asked[f.ID] = append(asked[f.ID], name)
 			if value, ok := f.Env[name]; ok {
 				return value, true
 			}
 			value, ok := lambda[name]
 			return value, ok
-		})
+		}
+		var err error
+		if f.ID == "Token" {
+			config, err = wire.ReadToken(lookup)
+		} else {
+			_, err = wire.Read(lookup)
+		}
 		if err != nil {
 			t.Errorf("%s with %v: %v", f.ID, parameters, err)
 		}
@@ -128,18 +133,19 @@ func told(t *testing.T, parameters map[string]string) (wire.Config, map[string]b
 	return config, asked
 }
 
-// Functions are told all that they ask for and nothing else. BERTH_PREFIX is
-// left out: the bucket is the registry's alone.
+// What is for whoever runs functions elsewhere: on AWS the bucket is the
+// registry's alone, its keys are, and its address is that of the request.
+var leftOut = []string{"BERTH_PREFIX", "BERTH_SERVICE", "BERTH_URL"}
+
+// Functions are told all that they ask for and nothing else.
 func TestEnvironment(t *testing.T) {
 	config, asked := told(t, nil)
-	var want []string
-	for name := range asked {
-		if strings.HasPrefix(name, "BERTH_") && name != "BERTH_PREFIX" {
-			want = append(want, name)
-		}
-	}
-	slices.Sort(want)
 	for _, f := range load(t, nil).Functions {
+		want := slices.DeleteFunc(asked[f.ID], func(name string) bool {
+			return !strings.HasPrefix(name, "BERTH_") || slices.Contains(leftOut, name)
+		})
+		slices.Sort(want)
+		want = slices.Compact(want)
 		if got := slices.Sorted(maps.Keys(f.Env)); !slices.Equal(got, want) {
 			t.Errorf("%s is told %q, and asks for %q", f.ID, got, want)
 		}
@@ -152,11 +158,11 @@ func TestEnvironment(t *testing.T) {
 // The template's defaults are the code's.
 func TestDefaults(t *testing.T) {
 	got, _ := told(t, nil)
-	needed := []string{"BERTH_TABLE", "BERTH_BUCKET", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
-	want, err := wire.Read(func(name string) (string, bool) {
+	needed := []string{"BERTH_TABLE", "BERTH_BUCKET", "BERTH_SIGNING_KEY", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+	want, err := wire.ReadToken(func(name string) (string, bool) {
 		switch {
 		case name == "BERTH_ACCESS":
-			return "open", true
+			return wire.Guarded, true
 		case slices.Contains(needed, name):
 			return "given", true
 		}
@@ -165,7 +171,7 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.LogLevel != want.LogLevel || got.CountsHead != want.CountsHead || got.InlineLimit != want.InlineLimit || got.RequestLimit != want.RequestLimit {
+	if got.Access != want.Access || got.TokenLife != want.TokenLife || got.LogLevel != want.LogLevel || got.CountsHead != want.CountsHead || got.InlineLimit != want.InlineLimit || got.RequestLimit != want.RequestLimit {
 		t.Errorf("without parameters functions are told %+v, and without a variable they take %+v", got, want)
 	}
 	if got, want := got.Settings.Rules("team/app"), want.Settings.Rules("team/app"); !reflect.DeepEqual(got, want) {

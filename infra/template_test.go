@@ -17,13 +17,15 @@ import (
 const (
 	table  = "arn:aws:dynamodb:us-east-1:123456789012:table/the-table"
 	bucket = "arn:aws:s3:::the-bucket"
+
+	signingKey = "arn:aws:ssm:us-east-1:123456789012:parameter/berth/berth/signing-key"
 )
 
 // load reads template.yaml for a registry whose table and bucket exist, and so
 // have names that a test knows, unless parameters say otherwise.
 func load(t *testing.T, parameters map[string]string) *template.Stack {
 	t.Helper()
-	given := map[string]string{"Access": "open", "Table": "the-table", "Bucket": "the-bucket"}
+	given := map[string]string{"Table": "the-table", "Bucket": "the-bucket"}
 	maps.Copy(given, parameters)
 	stack, err := template.Load("../template.yaml", given)
 	if err != nil {
@@ -37,6 +39,7 @@ func load(t *testing.T, parameters map[string]string) *template.Stack {
 // they run with it.
 var allowed = map[string][]string{
 	"Pull": {
+		"dynamodb:BatchGetItem " + table,
 		"dynamodb:GetItem " + table,
 		"dynamodb:Query " + table,
 		"logs:CreateLogStream PullLogs",
@@ -45,6 +48,9 @@ var allowed = map[string][]string{
 		"s3:ListBucket " + bucket,
 	},
 	"Push": {
+		"deny dynamodb:DeleteItem " + table + " about any of access",
+		"deny dynamodb:PutItem " + table + " about any of access",
+		"deny dynamodb:UpdateItem " + table + " about any of access",
 		"dynamodb:BatchGetItem " + table,
 		"dynamodb:ConditionCheckItem " + table,
 		"dynamodb:DeleteItem " + table,
@@ -65,6 +71,10 @@ var allowed = map[string][]string{
 		"s3:PutObject " + bucket + "/tail/*",
 	},
 	"Delete": {
+		"deny dynamodb:DeleteItem " + table + " about any of access",
+		"deny dynamodb:PutItem " + table + " about any of access",
+		"deny dynamodb:UpdateItem " + table + " about any of access",
+		"dynamodb:BatchGetItem " + table,
 		"dynamodb:ConditionCheckItem " + table,
 		"dynamodb:DeleteItem " + table,
 		"dynamodb:GetItem " + table,
@@ -79,6 +89,19 @@ var allowed = map[string][]string{
 		"s3:GetObject " + bucket + "/object/manifests/*",
 		"s3:ListBucket " + bucket,
 		"s3:ListBucketMultipartUploads " + bucket,
+	},
+	"Token": {
+		"dynamodb:BatchGetItem " + table + " about access",
+		"dynamodb:ConditionCheckItem " + table + " about access",
+		"dynamodb:DeleteItem " + table + " about access",
+		"dynamodb:GetItem " + table + " about access",
+		"dynamodb:PutItem " + table + " about access",
+		"dynamodb:Query " + table + " about access",
+		"dynamodb:UpdateItem " + table + " about access",
+		"logs:CreateLogStream TokenLogs",
+		"logs:PutLogEvents TokenLogs",
+		"ssm:GetParameter " + signingKey,
+		"ssm:PutParameter " + signingKey,
 	},
 }
 
@@ -101,25 +124,52 @@ func TestTracingPolicy(t *testing.T) {
 	}
 }
 
-// permissions lists what a function may do, sorted, log groups by their ids.
+// permissions lists what a function may do, sorted, log groups by their ids,
+// and what it is kept from.
 func permissions(t *testing.T, f template.Function) []string {
 	t.Helper()
 	var out []string
 	for _, s := range f.Policies {
-		if s.Effect != "Allow" {
-			t.Errorf("%s: effect %s", f.ID, s.Effect)
+		before, behind := "", ""
+		if s.Effect == "Deny" {
+			before = "deny "
+		}
+		if s.LeadingKeys != nil {
+			behind = " about " + strings.Join(s.LeadingKeys, ", ")
+		}
+		if s.AnyLeadingKey != nil {
+			behind = " about any of " + strings.Join(s.AnyLeadingKey, ", ")
 		}
 		for _, action := range s.Actions {
 			for _, resource := range s.Resources {
 				if strings.HasSuffix(resource, ":log-group:berth-"+f.ID+"Logs:*") {
 					resource = f.ID + "Logs"
 				}
-				out = append(out, action+" "+resource)
+				out = append(out, before+action+" "+resource+behind)
 			}
 		}
 	}
 	slices.Sort(out)
 	return out
+}
+
+// Nobody but the function that signs tokens may read the key, or write who may
+// do what.
+func TestAccessIsTokensAlone(t *testing.T) {
+	for _, f := range load(t, nil).Functions {
+		for _, p := range permissions(t, f) {
+			if f.ID != "Token" && (strings.HasPrefix(p, "ssm:") || strings.HasPrefix(p, "kms:")) {
+				t.Errorf("%s may %s", f.ID, p)
+			}
+		}
+		for _, write := range []string{"PutItem", "UpdateItem", "DeleteItem"} {
+			may := slices.Contains(permissions(t, f), "dynamodb:"+write+" "+table)
+			kept := slices.Contains(permissions(t, f), "deny dynamodb:"+write+" "+table+" about any of access")
+			if may && !kept {
+				t.Errorf("%s may %s who may do what", f.ID, write)
+			}
+		}
+	}
 }
 
 // The variable is called proxy: any other name would stand in the permission to
@@ -131,9 +181,18 @@ func TestRoutes(t *testing.T) {
 	}
 	want := []string{
 		"ANY $default Pull",
+		"DELETE /_berth/robots Token",
 		"DELETE /{proxy+} Delete",
+		"GET /_berth/policy Token",
+		"GET /_berth/robots Token",
+		"GET /token Token",
 		"PATCH /{proxy+} Push",
+		"POST /_berth/keys/rotate Token",
+		"POST /_berth/robots Token",
+		"POST /_berth/robots/rotate Token",
+		"POST /token Token",
 		"POST /{proxy+} Push",
+		"PUT /_berth/policy Token",
 		"PUT /{proxy+} Push",
 	}
 	if slices.Sort(got); !slices.Equal(got, want) {

@@ -24,8 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"  # moto's
 ARTIFACTS = "artifacts"
-FUNCTIONS = ("Pull", "Push", "Delete")
-ALARMS = ("ServerErrors", "PullThrottles", "PushThrottles", "DeleteThrottles", "ReadThrottles", "WriteThrottles")
+FUNCTIONS = ("Pull", "Push", "Delete", "Token")
+ALARMS = ("ServerErrors", "PullThrottles", "PushThrottles", "DeleteThrottles", "TokenThrottles", "ReadThrottles", "WriteThrottles")
 
 
 def setUpModule():
@@ -85,7 +85,7 @@ def deploy(name, **parameters):
         StackName=name,
         TemplateBody=packaged(),
         Capabilities=["CAPABILITY_IAM"],
-        Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in {"Access": "open", **parameters}.items()],
+        Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
     )
     stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
     if stack["StackStatus"] != "CREATE_COMPLETE":
@@ -182,12 +182,14 @@ class Deployment(unittest.TestCase):
         host = f"{made['Api']}.execute-api.{REGION}.amazonaws.com"
         self.assertEqual(outputs, {
             "Registry": host,
-            "Login": f"docker login {host}",
+            "Login": f"berth policy set policy.yaml --table {outputs['Table']} && "
+                     f"berth robot create admin --table {outputs['Table']} && docker login {host}",
             "Table": outputs["Table"],
             "Bucket": outputs["Bucket"],
             "PullFunction": made["Pull"],
             "PushFunction": made["Push"],
             "DeleteFunction": made["Delete"],
+            "TokenFunction": made["Token"],
             "AccessLog": "/aws/vendedlogs/berth/outputs/access",
         })
         self.assertIn(outputs["Table"], tables())
@@ -205,6 +207,8 @@ class Deployment(unittest.TestCase):
                 self.assertEqual(variables["BERTH_TABLE"], outputs["Table"])
                 self.assertEqual(variables["BERTH_BUCKET"], outputs["Bucket"])
                 self.assertEqual(variables["BERTH_LOG_LEVEL"], "debug")
+                self.assertEqual(variables["BERTH_ACCESS"], "policy")
+                self.assertEqual("BERTH_SIGNING_KEY" in variables, name == "Token")
                 self.assertEqual(yaml.safe_load(variables["BERTH_SETTINGS"]),
                                  {"repositories": [{"pattern": "**", "indexes": "none", "referrers-header": "off"}]})
 
@@ -225,6 +229,8 @@ class Deployment(unittest.TestCase):
                 # moto leaves off the ":*" that ends the ARN of a log group.
                 logs = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{made[name + 'Logs']}"
                 there = {table, bucket, f"{bucket}/object/*", f"{bucket}/object/manifests/*", f"{bucket}/tail/*", logs}
+                if name == "Token":
+                    there = {table, logs, f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/berth/policies/signing-key"}
                 for statement in found:
                     named = statement["Resource"]
                     for resource in named if isinstance(named, list) else [named]:
@@ -236,7 +242,11 @@ class Deployment(unittest.TestCase):
         made = transform(yaml_parse(packaged()))["Resources"].values()
         sources = [r["Properties"]["SourceArn"]["Fn::Sub"][0] for r in made if r["Type"] == "AWS::Lambda::Permission"]
         routes = sorted(s.rpartition("${__Stage__}")[2] for s in sources)
-        self.assertEqual(routes, ["/*", "/DELETE/*", "/PATCH/*", "/POST/*", "/PUT/*"])
+        self.assertEqual(routes, [
+            "/*", "/DELETE/*", "/DELETE/_berth/robots", "/GET/_berth/policy", "/GET/_berth/robots", "/GET/token",
+            "/PATCH/*", "/POST/*", "/POST/_berth/keys/rotate", "/POST/_berth/robots", "/POST/_berth/robots/rotate", "/POST/token",
+            "/PUT/*", "/PUT/_berth/policy",
+        ])
 
     def test_two_side_by_side(self):
         first, made_first = self.stack("team-a")
@@ -276,7 +286,16 @@ class Deployment(unittest.TestCase):
         self.assertEqual(sorted(made), sorted(
             ["State", "Api", "ApiApiGatewayDefaultStage", "AccessLogs"]
             + [n + part for n in FUNCTIONS for part in ("", "Role", "Logs")]
-            + ["PullRestPermission", "PushPostPermission", "PushPatchPermission", "PushPutPermission", "DeleteDeletePermission"]))
+            + ["PullRestPermission", "PushPostPermission", "PushPatchPermission", "PushPutPermission", "DeleteDeletePermission"]
+            + [f"Token{event}Permission" for event in (
+                "GetToken", "PostToken", "GetPolicy", "PutPolicy", "GetRobots", "PostRobots", "DeleteRobots",
+                "RotateRobots", "RotateKeys")]))
+
+    def test_open(self):
+        outputs, made = self.stack("open", Access="open")
+        self.assertEqual(outputs["Login"], f"docker login {outputs['Registry']}")
+        got = boto3.client("lambda").get_function_configuration(FunctionName=made["Pull"])
+        self.assertEqual(got["Environment"]["Variables"]["BERTH_ACCESS"], "open")
 
     def test_everything_on(self):
         topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:operators"
@@ -285,7 +304,7 @@ class Deployment(unittest.TestCase):
                                    DomainName="registry.example.com", CertificateArn=certificate)
         self.assertResolved(outputs)
         self.assertEqual(outputs["Registry"], "registry.example.com")
-        self.assertEqual(outputs["Login"], "docker login registry.example.com")
+        self.assertEqual(outputs["Login"].rpartition(" && ")[2], "docker login registry.example.com")
         self.assertTrue(outputs["DomainTarget"] and outputs["DomainZone"])
         for name in (*ALARMS, "View", "Domain", "DomainMapping"):
             self.assertIn(name, made)

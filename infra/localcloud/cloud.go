@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,6 +28,7 @@ type config struct {
 	root       string // of the project, where scripts/ is
 	template   string // path of the file
 	parameters map[string]string
+	policy     string // path of the file, of who may do what; empty: none
 
 	listen, control string // addresses
 	data            string // folder; empty: a temporary one
@@ -44,8 +46,10 @@ type config struct {
 // A cloud runs until it is closed.
 type cloud struct {
 	config
+	registry    net.Listener // of the front door
 	registryURL string
 	controlURL  string
+	stsURL      string
 	failed      chan error // what ends the cloud before anybody asked for it
 
 	stack       *template.Stack
@@ -70,9 +74,11 @@ func start(ctx context.Context, cfg config) (_ *cloud, err error) {
 	}
 	for _, step := range []func(context.Context) error{
 		c.makeFolder,
+		c.listenForRegistry,
 		c.startServices,
 		c.makeStores,
 		c.build,
+		c.serveSTS,
 		c.serveGuards,
 		c.makeFunctions,
 		c.followStreams,

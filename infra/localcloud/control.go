@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/berthregistry/berth/infra/localcloud/lambda"
 )
@@ -14,6 +17,8 @@ import (
 //	GET    /actions       what each function did in the stores, and what it may
 //	GET    /environments  the environments of each function
 //	GET    /deadletters   what was given up, by queue
+//	GET    /stores        where table and STS are, for who has credentials
+//	POST   /principals    makes a principal of AWS: ?arn=arn:aws:sts::...
 //	GET    /faults        which are set, and how often each has struck
 //	PUT    /faults/NAME   sets one: ?count=3&rate=0.2&delay=2s
 //	DELETE /faults/NAME   ends one
@@ -23,6 +28,15 @@ func (c *cloud) serveControl(context.Context) error {
 	mux.HandleFunc("GET /actions", func(w http.ResponseWriter, _ *http.Request) { answer(w, c.actions()) })
 	mux.HandleFunc("GET /environments", func(w http.ResponseWriter, _ *http.Request) { answer(w, c.environments()) })
 	mux.HandleFunc("GET /deadletters", func(w http.ResponseWriter, _ *http.Request) { answer(w, c.deadLetters.list()) })
+	mux.HandleFunc("GET /stores", func(w http.ResponseWriter, _ *http.Request) { answer(w, c.stores()) })
+	mux.HandleFunc("POST /principals", func(w http.ResponseWriter, r *http.Request) {
+		arn := r.URL.Query().Get("arn")
+		if strings.Count(arn, ":") < 5 {
+			http.Error(w, "arn is missing, such as arn:aws:sts::"+account+":assumed-role/deploy/me", http.StatusBadRequest)
+			return
+		}
+		answer(w, credentialProcess(c.principals.admit(arn)))
+	})
 	mux.HandleFunc("GET /faults", func(w http.ResponseWriter, _ *http.Request) { answer(w, c.faults.list()) })
 	mux.HandleFunc("PUT /faults/{name}", func(w http.ResponseWriter, r *http.Request) {
 		if err := c.faults.set(r.PathValue("name"), r.URL.Query()); err != nil {
@@ -47,6 +61,28 @@ func (c *cloud) actions() map[string][]use {
 		all[f.ID] = f.uses.list()
 	}
 	return all
+}
+
+// A storesAnswer says where the stores are that a person with credentials for
+// the account uses, past the guards.
+type storesAnswer struct {
+	Table, DynamoDB, STS, Region string
+}
+
+func (c *cloud) stores() storesAnswer {
+	a := storesAnswer{DynamoDB: c.dynamoDB, STS: c.stsURL, Region: region}
+	if len(c.stack.Tables) > 0 {
+		a.Table = c.stack.Tables[0].Name
+	}
+	return a
+}
+
+// credentialProcess is credentials in the form that AWS's tools take from the
+// output of a program.
+func credentialProcess(c aws.Credentials) map[string]any {
+	return map[string]any{
+		"Version": 1, "AccessKeyId": c.AccessKeyID, "SecretAccessKey": c.SecretAccessKey, "SessionToken": c.SessionToken,
+	}
 }
 
 // environments is what runs, by logical id.

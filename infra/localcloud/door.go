@@ -2,12 +2,30 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 
 	"github.com/berthregistry/berth/infra/localcloud/httpapi"
 )
+
+// listenForRegistry settles the address of the front door: functions are told
+// it, and the first of them may start before the door opens.
+func (c *cloud) listenForRegistry(context.Context) error {
+	var err error
+	if c.registry, err = net.Listen("tcp", c.listen); err != nil {
+		return fmt.Errorf("serve front door: %w", err)
+	}
+	c.registryURL = "http://" + c.registry.Addr().String()
+	c.later(func() error { // the server closes it as well, if it came so far
+		if err := c.registry.Close(); !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	})
+	return nil
+}
 
 // serveRegistry opens the front door.
 func (c *cloud) serveRegistry(context.Context) error {
@@ -23,8 +41,8 @@ func (c *cloud) serveRegistry(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open the front door: %w", err)
 	}
-	c.registryURL, err = c.serve(c.listen, "front door", door)
-	return err
+	c.serveOn(c.registry, "front door", door)
+	return nil
 }
 
 // serve answers on an address until the cloud is closed, and returns its URL.
@@ -33,6 +51,11 @@ func (c *cloud) serve(address, name string, h http.Handler) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("serve %s: %w", name, err)
 	}
+	c.serveOn(l, name, h)
+	return "http://" + l.Addr().String(), nil
+}
+
+func (c *cloud) serveOn(l net.Listener, name string, h http.Handler) {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
@@ -43,5 +66,4 @@ func (c *cloud) serve(address, name string, h http.Handler) (string, error) {
 		ended <- err
 	}()
 	c.later(func() error { stop(); return <-ended })
-	return "http://" + l.Addr().String(), nil
 }

@@ -13,14 +13,15 @@ import (
 
 // The faults. Each strikes where its comment says.
 const (
-	killEnvironment  = "kill-environment"  // an environment dies in the middle of a request
-	throttleTable    = "throttle-table"    // DynamoDB says that it is asked too often
-	unavailableStore = "unavailable-store" // S3 answers 503
-	repeatBatch      = "repeat-batch"      // a batch of a stream is delivered twice
-	delayBatch       = "delay-batch"       // a batch of a stream comes late
+	killEnvironment    = "kill-environment"    // an environment dies in the middle of a request
+	throttleTable      = "throttle-table"      // DynamoDB says that it is asked too often
+	throttleParameters = "throttle-parameters" // SSM says so
+	unavailableStore   = "unavailable-store"   // S3 answers 503
+	repeatBatch        = "repeat-batch"        // a batch of a stream is delivered twice
+	delayBatch         = "delay-batch"         // a batch of a stream comes late
 )
 
-var faultNames = []string{delayBatch, killEnvironment, repeatBatch, throttleTable, unavailableStore}
+var faultNames = []string{delayBatch, killEnvironment, repeatBatch, throttleParameters, throttleTable, unavailableStore}
 
 // A fault is set until it is deleted or has struck often enough.
 type fault struct {

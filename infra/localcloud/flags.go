@@ -18,6 +18,8 @@ type flags struct {
 	Template  string            `default:"template.yaml" placeholder:"FILE" help:"The template that says what runs."`
 	Parameter map[string]string `mapsep:"none" placeholder:"NAME=VALUE" help:"A parameter of the template. AWS::StackName can be given as well."`
 
+	Policy string `placeholder:"FILE" type:"existingfile" help:"Who may do what, put into the table at the start. Then Access is policy."`
+
 	Listen  string `default:"127.0.0.1:0" help:"Address of the registry."`
 	Control string `default:"127.0.0.1:0" help:"Address of the control endpoint; on loopback only."`
 	Quiet   bool   `help:"Leave out what functions and gateway log."`
@@ -37,7 +39,7 @@ type flags struct {
 // config turns flags into what a cloud is made of.
 func (f flags) config(log io.Writer) (config, error) {
 	cfg := config{
-		root: ".", template: f.Template, parameters: f.Parameter,
+		root: ".", template: f.Template, parameters: f.Parameter, policy: f.Policy,
 		listen: f.Listen, control: f.Control,
 		data: f.Data, bootstraps: f.Bootstraps,
 		dynamoDB: f.DynamoDB, s3: f.S3,
@@ -53,8 +55,11 @@ func (f flags) config(log io.Writer) (config, error) {
 		return cfg, err
 	}
 	if filepath.Base(f.Template) == "template.yaml" && f.Parameter["Access"] == "" {
-		// Who deploys must say it. Here all listens on loopback.
+		// Here all listens on loopback.
 		cfg.parameters = map[string]string{"Access": "open"}
+		if f.Policy != "" {
+			cfg.parameters["Access"] = "policy"
+		}
 		maps.Copy(cfg.parameters, f.Parameter)
 	}
 	for _, text := range f.Deviate {

@@ -87,6 +87,9 @@ func (c *cloud) environment(f *function) []string {
 		"AWS_ENDPOINT_URL_DYNAMODB=" + c.guards.dynamoDB,
 		"AWS_ENDPOINT_URL_DYNAMODB_STREAMS=" + c.guards.dynamoDB,
 		"AWS_ENDPOINT_URL_S3=" + c.guards.s3,
+		"AWS_ENDPOINT_URL_SSM=" + c.guards.ssm,
+		"AWS_ENDPOINT_URL_STS=" + c.stsURL,
+		"BERTH_URL=" + c.registryURL, // clients would take https for granted
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.Env)) {
 		env = append(env, name+"="+f.Env[name])

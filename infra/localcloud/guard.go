@@ -10,11 +10,16 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/berthregistry/berth/infra/localcloud/iam"
+	"github.com/berthregistry/berth/infra/localcloud/parameter"
+	"github.com/berthregistry/berth/infra/localcloud/sts"
 )
 
 // principals knows who holds which access key. A key is for ever: URLs that an
 // environment has signed outlive it, as on AWS.
-type principals struct{ byKey sync.Map }
+type principals struct {
+	byKey   sync.Map // of iam.Principal: the sessions of functions
+	callers sync.Map // of sts.Principal: whoever else there is in the account
+}
 
 func (p *principals) find(accessKeyID string) (iam.Principal, bool) {
 	v, ok := p.byKey.Load(accessKeyID)
@@ -33,20 +38,57 @@ func (p *principals) issue(session iam.Principal) aws.Credentials {
 	return aws.Credentials{AccessKeyID: id, SecretAccessKey: session.Secret, SessionToken: session.Token}
 }
 
+// caller finds who is no function.
+func (p *principals) caller(accessKeyID string) (sts.Principal, bool) {
+	v, ok := p.callers.Load(accessKeyID)
+	if !ok {
+		return sts.Principal{}, false
+	}
+	return v.(sts.Principal), true
+}
+
+// admit returns new credentials of a principal of AWS, who may do nothing but
+// ask STS who they are.
+func (p *principals) admit(arn string) aws.Credentials {
+	id := "ASIA" + rand.Text()[:16]
+	who := sts.Principal{ARN: arn, UserID: "AROA" + rand.Text()[:16] + ":local", Secret: rand.Text(), Token: rand.Text()}
+	p.callers.Store(id, who)
+	return aws.Credentials{AccessKeyID: id, SecretAccessKey: who.Secret, SessionToken: who.Token}
+}
+
+// serveSTS opens the service that tells who somebody is.
+func (c *cloud) serveSTS(context.Context) error {
+	service, err := sts.New(sts.Config{Region: region, Principals: c.principals.caller})
+	if err != nil {
+		return err
+	}
+	c.stsURL, err = c.serve("127.0.0.1:0", "sts", service)
+	return err
+}
+
 // guards are the addresses at which functions find the stores.
-type guards struct{ dynamoDB, s3 string }
+type guards struct{ dynamoDB, s3, ssm string }
 
 // serveGuards puts the guards before the stores.
 func (c *cloud) serveGuards(context.Context) error {
 	var err error
 	if c.guards.dynamoDB, err = c.serveGuard(iam.Config{
-		Service: iam.DynamoDB, Root: dynamoDBRoot, PartitionKey: c.partitionKey(), Fail: c.faults.at(throttleTable),
+		Service: iam.DynamoDB, Root: anyRoot, PartitionKey: c.partitionKey(), Fail: c.faults.at(throttleTable),
 	}, c.dynamoDB); err != nil {
 		return err
 	}
-	c.guards.s3, err = c.serveGuard(iam.Config{
+	if c.guards.s3, err = c.serveGuard(iam.Config{
 		Service: iam.S3, Root: c.s3Root(), Fail: c.faults.at(unavailableStore),
-	}, c.s3)
+	}, c.s3); err != nil {
+		return err
+	}
+	parameters, err := c.serve("127.0.0.1:0", "parameters", parameter.New(region, account))
+	if err != nil {
+		return err
+	}
+	c.guards.ssm, err = c.serveGuard(iam.Config{
+		Service: iam.SSM, Root: anyRoot, Fail: c.faults.at(throttleParameters),
+	}, parameters)
 	return err
 }
 

@@ -19,8 +19,8 @@ import (
 // How long it may take until a table is there, or all of the stores is gone.
 const storeTimeout = time.Minute
 
-// dynamoDBRoot may do anything in DynamoDB. The engine takes any credentials.
-var dynamoDBRoot = aws.Credentials{AccessKeyID: "root", SecretAccessKey: "root"}
+// anyRoot may do anything in DynamoDB and SSM, which take any credentials.
+var anyRoot = aws.Credentials{AccessKeyID: "root", SecretAccessKey: "root"}
 
 // s3Root may do anything in S3.
 func (c *cloud) s3Root() aws.Credentials {
@@ -30,7 +30,7 @@ func (c *cloud) s3Root() aws.Credentials {
 func (c *cloud) dynamoDBClient() *dynamodb.Client {
 	return dynamodb.New(dynamodb.Options{
 		Region: region, BaseEndpoint: &c.dynamoDB,
-		Credentials: credentials.StaticCredentialsProvider{Value: dynamoDBRoot},
+		Credentials: credentials.StaticCredentialsProvider{Value: anyRoot},
 	})
 }
 

@@ -26,10 +26,19 @@ type Config struct {
 	// with: nothing (the default), or folders that end in a slash.
 	Prefix string
 
-	// Access is BERTH_ACCESS, who may do what. It must be set, and there is one
-	// word for it so far: with open whoever reaches the registry may push, pull
-	// and delete. Nobody is to get that by leaving something out.
+	// Access is BERTH_ACCESS, who may do what. It must be set. With policy it is
+	// what the policy in the table allows, and nothing if there is none; with
+	// open whoever reaches the registry may push, pull and delete.
 	Access string
+
+	// Service is BERTH_SERVICE, what tokens are meant for: their audience, and
+	// the service that clients are told to ask for. The default is berth.
+	Service string
+
+	// URL is BERTH_URL, where clients reach the registry, such as
+	// https://registry.example.com. Without it that is https and the host that
+	// each request was sent to, which the gateway vouches for.
+	URL string
 
 	// Settings are BERTH_SETTINGS, the text of a settings file: see package
 	// settings. Without it all is default. A text with an error in it is not
@@ -74,6 +83,15 @@ type Config struct {
 	S3 string
 }
 
+// The words for Access.
+const (
+	Guarded = "policy"
+	Open    = "open"
+)
+
+// DefaultService is what Service is if nothing is set.
+const DefaultService = "berth"
+
 // What InlineLimit and RequestLimit are if nothing is set, in bytes.
 const (
 	DefaultInlineLimit  = 4 << 20
@@ -90,11 +108,21 @@ const lambdaLimit = (6<<20 - 64<<10) / 4 * 3
 // secret.
 func Read(lookup func(string) (string, bool)) (Config, error) {
 	e := environment{lookup: lookup}
-	c := Config{
+	c := e.config()
+	if err := e.err(); err != nil {
+		return Config{}, fmt.Errorf("read the environment: %w", err)
+	}
+	return c, nil
+}
+
+func (e *environment) config() Config {
+	return Config{
 		Table:        e.required("BERTH_TABLE"),
 		Bucket:       e.required("BERTH_BUCKET"),
 		Prefix:       e.folder("BERTH_PREFIX"),
-		Access:       e.word("BERTH_ACCESS", "open"),
+		Access:       e.word("BERTH_ACCESS", Guarded, Open),
+		Service:      e.text("BERTH_SERVICE", DefaultService),
+		URL:          e.url("BERTH_URL"),
 		Settings:     e.settings("BERTH_SETTINGS"),
 		LogLevel:     e.level("BERTH_LOG_LEVEL"),
 		CountsHead:   e.choice("BERTH_HEAD_LENGTH", "counted", "kept") == "counted",
@@ -110,8 +138,4 @@ func Read(lookup func(string) (string, bool)) (Config, error) {
 		DynamoDB: e.url("AWS_ENDPOINT_URL_DYNAMODB"),
 		S3:       e.url("AWS_ENDPOINT_URL_S3"),
 	}
-	if err := e.err(); err != nil {
-		return Config{}, fmt.Errorf("read the environment: %w", err)
-	}
-	return c, nil
 }

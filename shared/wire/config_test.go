@@ -14,7 +14,7 @@ import (
 var least = map[string]string{
 	"BERTH_TABLE":           "items",
 	"BERTH_BUCKET":          "bytes",
-	"BERTH_ACCESS":          "open",
+	"BERTH_ACCESS":          "policy",
 	"AWS_REGION":            "eu-central-1",
 	"AWS_ACCESS_KEY_ID":     "AKIDEXAMPLE",
 	"AWS_SECRET_ACCESS_KEY": "hunter2",
@@ -44,6 +44,9 @@ func TestDefaults(t *testing.T) {
 	if c.Table != "items" || c.Bucket != "bytes" || c.Prefix != "" || c.Region != "eu-central-1" {
 		t.Errorf("got table %q, bucket %q, prefix %q, region %q", c.Table, c.Bucket, c.Prefix, c.Region)
 	}
+	if c.Access != wire.Guarded || c.Service != "berth" || c.URL != "" {
+		t.Errorf("got access %q, service %q, URL %q", c.Access, c.Service, c.URL)
+	}
 	if !c.CountsHead || c.InlineLimit != 4<<20 || c.RequestLimit != 4_500_000 {
 		t.Errorf("got counted %v, inline %d, request %d", c.CountsHead, c.InlineLimit, c.RequestLimit)
 	}
@@ -58,6 +61,9 @@ func TestDefaults(t *testing.T) {
 func TestAllIsRead(t *testing.T) {
 	c, err := read(and(
 		"BERTH_PREFIX", "registry/",
+		"BERTH_ACCESS", "open",
+		"BERTH_SERVICE", "registry.example.com",
+		"BERTH_URL", "http://127.0.0.1:5000",
 		"BERTH_SETTINGS", "repositories:\n  - pattern: '**'\n    referrers-header: off\nlimits:\n  tags-per-push: 12\n",
 		"BERTH_LOG_LEVEL", "warn",
 		"BERTH_HEAD_LENGTH", "kept",
@@ -72,6 +78,9 @@ func TestAllIsRead(t *testing.T) {
 	}
 	if c.Prefix != "registry/" || c.LogLevel != slog.LevelWarn || c.CountsHead || c.InlineLimit != 1 || c.RequestLimit != 4669440 {
 		t.Errorf("got %q, %v, %v, %d, %d", c.Prefix, c.LogLevel, c.CountsHead, c.InlineLimit, c.RequestLimit)
+	}
+	if c.Access != wire.Open || c.Service != "registry.example.com" || c.URL != "http://127.0.0.1:5000" {
+		t.Errorf("got access %q, service %q, URL %q", c.Access, c.Service, c.URL)
 	}
 	if c.Credentials.AccessKeyID != "AKIDEXAMPLE" || c.Credentials.SecretAccessKey != "hunter2" || c.Credentials.SessionToken != "token" {
 		t.Error("credentials are not those of the environment")
@@ -125,7 +134,7 @@ func TestMistakes(t *testing.T) {
 		{"BERTH_PREFIX", "registry", `BERTH_PREFIX is "registry"; want a prefix such as registry/`},
 		{"BERTH_PREFIX", "/registry/", "want a prefix"},
 		{"BERTH_LOG_LEVEL", "loud", `BERTH_LOG_LEVEL is "loud"; want debug, info, warn or error`},
-		{"BERTH_ACCESS", "closed", `BERTH_ACCESS is "closed"; want open`},
+		{"BERTH_ACCESS", "closed", `BERTH_ACCESS is "closed"; want policy or open`},
 		{"BERTH_HEAD_LENGTH", "dropped", `BERTH_HEAD_LENGTH is "dropped"; want counted or kept`},
 		{"BERTH_INLINE_LIMIT", "0", "BERTH_INLINE_LIMIT"},
 		{"BERTH_INLINE_LIMIT", "4669441", "from 1 to 4669440"},
@@ -133,6 +142,7 @@ func TestMistakes(t *testing.T) {
 		{"BERTH_REQUEST_LIMIT", "4.5MB", `BERTH_REQUEST_LIMIT is "4.5MB"; want a number of bytes`},
 		{"BERTH_SETTINGS", "limits:\n  tags-per-push: 12\n  colour: red\n", "BERTH_SETTINGS:3:3: "},
 		{"BERTH_SETTINGS", "repositories: [{pattern: '['}]", "BERTH_SETTINGS:1:"},
+		{"BERTH_URL", "registry.example.com", "BERTH_URL is no URL"},
 		{"AWS_ENDPOINT_URL_S3", "s3.example:443", "AWS_ENDPOINT_URL_S3 is no URL"},
 		{"AWS_ENDPOINT_URL_DYNAMODB", "ftp://user:hunter2@x", "AWS_ENDPOINT_URL_DYNAMODB is no URL"},
 		{"AWS_ENDPOINT_URL_DYNAMODB", "http://user:hunter2@%", "AWS_ENDPOINT_URL_DYNAMODB is no URL"},

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -38,6 +39,8 @@ func (e *environment) get(name string) string {
 	return value
 }
 
+func (e *environment) text(name, fallback string) string { return cmp.Or(e.get(name), fallback) }
+
 func (e *environment) required(name string) string {
 	value := e.get(name)
 	if value == "" {
@@ -70,6 +73,7 @@ func (e *environment) word(name string, words ...string) string {
 	}
 	return value
 }
+
 func (e *environment) level(name string) slog.Level {
 	var level slog.Level
 	if value := e.get(name); value != "" && level.UnmarshalText([]byte(value)) != nil {

@@ -15,7 +15,7 @@ const project = "../../../template.yaml"
 
 // The project's own template is what all of this is for.
 func TestProject(t *testing.T) {
-	s, err := Load(project, map[string]string{"Access": "open", "AWS::StackName": "team", "InlineLimit": "1000"})
+	s, err := Load(project, map[string]string{"AWS::StackName": "team", "InlineLimit": "1000"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,13 +24,17 @@ func TestProject(t *testing.T) {
 		ids = append(ids, f.ID)
 		checkProjectFunction(t, s, f)
 	}
-	if want := []string{"Pull", "Push", "Delete"}; !slices.Equal(ids, want) {
+	if want := []string{"Pull", "Push", "Delete", "Token"}; !slices.Equal(ids, want) {
 		t.Errorf("functions are %q, want %q", ids, want)
 	}
 	want := []Route{
 		{"ANY", "$default", "Pull"},
 		{"POST", "/{proxy+}", "Push"}, {"PATCH", "/{proxy+}", "Push"}, {"PUT", "/{proxy+}", "Push"},
 		{"DELETE", "/{proxy+}", "Delete"},
+		{"GET", "/token", "Token"}, {"POST", "/token", "Token"},
+		{"GET", "/_berth/policy", "Token"}, {"PUT", "/_berth/policy", "Token"},
+		{"GET", "/_berth/robots", "Token"}, {"POST", "/_berth/robots", "Token"}, {"DELETE", "/_berth/robots", "Token"},
+		{"POST", "/_berth/robots/rotate", "Token"}, {"POST", "/_berth/keys/rotate", "Token"},
 	}
 	if !slices.Equal(s.Routes, want) {
 		t.Errorf("routes are %v, want %v", s.Routes, want)
@@ -39,7 +43,7 @@ func TestProject(t *testing.T) {
 		!slices.Equal(got.Keys, []Key{{"pk", "HASH", "S"}, {"sk", "RANGE", "S"}}) {
 		t.Errorf("the table is %+v", got)
 	}
-	if got := s.Outputs["Login"]; !strings.HasPrefix(got, "docker login ") {
+	if got := s.Outputs["Login"]; !strings.HasPrefix(got, "berth policy set policy.yaml --table "+s.Tables[0].Name) || !strings.Contains(got, " && docker login ") {
 		t.Errorf("the output Login is %q", got)
 	}
 }
@@ -225,11 +229,20 @@ Outputs:
 	}
 }
 
-// Whoever deploys must say who may do what.
+// Whoever says nothing gets a registry that lets nobody in.
 func TestProjectIsNotOpenByDefault(t *testing.T) {
-	for _, given := range []map[string]string{nil, {"Access": ""}, {"Access": "closed"}} {
+	for _, given := range []map[string]string{{"Access": ""}, {"Access": "closed"}} {
 		if _, err := Load(project, given); err == nil || !strings.Contains(err.Error(), "Access") {
 			t.Errorf("%v: got %v, want an error about Access", given, err)
+		}
+	}
+	s, err := Load(project, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range s.Functions {
+		if got := f.Env["BERTH_ACCESS"]; got != "policy" {
+			t.Errorf("%s is told that access is %q", f.ID, got)
 		}
 	}
 }

@@ -1,0 +1,65 @@
+package wire
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// A TokenConfig is what the function is told that makes tokens: all that the
+// others are, and where the key is that it alone may read.
+type TokenConfig struct {
+	Config
+
+	// SigningKey is BERTH_SIGNING_KEY, the name of the parameter in SSM that
+	// keeps the key which signs tokens. It must be set. The parameter is made
+	// when the first token is.
+	SigningKey string
+
+	// TokenLife is BERTH_TOKEN_LIFE, how long an access token is good for, in
+	// seconds from 300 (the default) to 900.
+	TokenLife time.Duration
+
+	// SSM is AWS_ENDPOINT_URL_SSM, the URL of another SSM than the region's.
+	SSM string
+
+	// STS is AWS_ENDPOINT_URL_STS, the URL of another STS than AWS's. Requests
+	// that AWS principals have signed are taken for that one alone.
+	STS string
+}
+
+// How long access tokens may be good for.
+const (
+	shortestLife = 5 * time.Minute
+	longestLife  = 15 * time.Minute
+)
+
+// ReadToken is Read for the function that makes tokens.
+func ReadToken(lookup func(string) (string, bool)) (TokenConfig, error) {
+	e := environment{lookup: lookup}
+	c := TokenConfig{
+		Config:     e.config(),
+		SigningKey: e.required("BERTH_SIGNING_KEY"),
+		TokenLife:  e.life("BERTH_TOKEN_LIFE"),
+		SSM:        e.url("AWS_ENDPOINT_URL_SSM"),
+		STS:        e.url("AWS_ENDPOINT_URL_STS"),
+	}
+	if err := e.err(); err != nil {
+		return TokenConfig{}, fmt.Errorf("read the environment: %w", err)
+	}
+	return c, nil
+}
+
+func (e *environment) life(name string) time.Duration {
+	value := e.get(name)
+	if value == "" {
+		return shortestLife
+	}
+	n, err := strconv.Atoi(value)
+	life := time.Duration(n) * time.Second
+	if err != nil || life < shortestLife || life > longestLife {
+		e.wrong(name, "is %q; want a number of seconds from %d to %d", value,
+			int(shortestLife.Seconds()), int(longestLife.Seconds()))
+	}
+	return life
+}
