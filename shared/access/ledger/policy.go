@@ -69,6 +69,10 @@ func (l *Ledger) SetPolicy(ctx context.Context, text []byte, p *access.Policy, b
 		return Document{}, fmt.Errorf("%w: a policy has at most %d bytes, and %d when compiled; this has %d and %d",
 			ErrInvalid, maxText, maxCompiled, len(text), len(compiled))
 	}
+	// What could not be read again would close the registry to everybody.
+	if err := json.Unmarshal(compiled, new(access.Policy)); err != nil {
+		return Document{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
 	now := l.now().Truncate(time.Second).UTC()
 	by = strings.ToValidUTF8(by[:min(len(by), maxBy)], "")
 	// What is read by people and what is read by machines change as one, so

@@ -68,13 +68,14 @@ func (l *Ledger) meant(ctx context.Context, idOrName string) ([]Robot, error) {
 
 // revocation is the actions that end access keys and their tokens, and forget
 // earlier revocations. Each key is an attribute of its own, so that two who
-// revoke at once do not disturb each other.
+// revoke at once do not disturb each other. A key that is gone meanwhile fails
+// them: a rotation must not put a new one in its place.
 func revocation(robots []Robot, now time.Time, forget ...string) []table.Action {
 	mark := table.Update(revokedKey).Unsetting(forget...).Until(now.Add(2 * memoryOfRevoked))
 	var actions []table.Action
 	for _, r := range robots {
 		mark.Set = append(mark.Set, table.N(r.ID, now.Unix()))
-		actions = append(actions, table.Delete(robotKey(r.ID)))
+		actions = append(actions, table.Delete(robotKey(r.ID)).When(table.Exists()))
 	}
 	return append(actions, mark)
 }

@@ -64,14 +64,21 @@ func (s *State) takePolicy(item table.Item, last *State) error {
 		s.Policy, s.PolicyVersion = last.Policy, last.PolicyVersion
 		return nil
 	}
-	s.Policy = &access.Policy{}
-	if raw := item.Bin(attrCompiled); raw != nil {
-		if err := json.Unmarshal(raw, s.Policy); err != nil {
-			return fmt.Errorf("read policy: %w", err)
-		}
+	p, err := policyIn(item)
+	if err != nil {
+		return err
 	}
-	s.PolicyVersion = s.Policy.Version()
+	s.Policy, s.PolicyVersion = p, p.Version()
 	return nil
+}
+
+// policyIn reads a policy from its item. None is the one that allows nothing.
+func policyIn(item table.Item) (*access.Policy, error) {
+	p := &access.Policy{}
+	if raw := item.Bin(attrCompiled); raw != nil {
+		return p, json.Unmarshal(raw, p) // which says that it was reading a policy
+	}
+	return p, p.Compile()
 }
 
 // keysIn reads public keys from their item. There are none before the first

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 )
@@ -57,21 +58,18 @@ func (w *Witness) Failed(_ context.Context, names ...string) error {
 	return nil
 }
 
-// makeRoom forgets tallies until there is room for one: those that are over,
-// or else any, which are not likely to be those of one who tries a lot.
+// makeRoom sees to it that there is room for one more tally. Where there is
+// none, those go that count no more, and then any that block nobody, until a
+// tenth is free: going through all of them must be rare.
 func (w *Witness) makeRoom(now time.Time) {
 	if len(w.tallies) < maxTallies {
 		return
 	}
-	for name, t := range w.tallies {
-		if t.over(name, now) {
-			delete(w.tallies, name)
-		}
-	}
-	for name := range w.tallies {
-		if len(w.tallies) < maxTallies {
-			return
-		}
-		delete(w.tallies, name)
+	maps.DeleteFunc(w.tallies, func(name string, t tally) bool { return t.over(name, now) })
+	maps.DeleteFunc(w.tallies, func(name string, t tally) bool {
+		return len(w.tallies) > maxTallies*9/10 && t.blocked(name, now) == 0
+	})
+	if len(w.tallies) >= maxTallies { // thousands of addresses are at it: begin again
+		clear(w.tallies)
 	}
 }
