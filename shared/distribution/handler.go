@@ -20,25 +20,13 @@ type Options struct {
 	Log *slog.Logger
 	// Door is what stands between the handler and its clients.
 	Door Door
+	// Gate says who makes a request, and so what they may do. Without one,
+	// whoever reaches the handler may do everything.
+	Gate Gate
 	// Busy says of an internal error that a store has too much to do. Clients
 	// are then told to come back, which most do by themselves, where they would
 	// give up over an error that says nothing.
 	Busy func(error) bool
-}
-
-// An Exchange is what can be told of a request and its answer. It holds nothing
-// secret.
-type Exchange struct {
-	Method string // cut where it is none that anybody means
-	Route  string // one of the Route constants
-	Repo   string
-	Ref    string // tag, digest or upload id
-
-	Status    int   // 499 if the client hung up before
-	Bytes     int64 // of the answer's body
-	Duration  time.Duration
-	RequestID string
-	Err       error // what was answered as an error, nil if nothing
 }
 
 // New returns a handler of everything below /v2/.
@@ -50,12 +38,13 @@ func New(reg *registry.Registry, o Options) http.Handler {
 		o.Busy = func(error) bool { return false }
 	}
 	o.Door.Valid = cmp.Or(o.Door.Valid, time.Minute)
-	return &handler{reg: reg, door: o.Door, observe: o.Observe, log: o.Log, busy: o.Busy}
+	return &handler{reg: reg, door: o.Door, gate: o.Gate, observe: o.Observe, log: o.Log, busy: o.Busy}
 }
 
 type handler struct {
 	reg     *registry.Registry
 	door    Door
+	gate    Gate
 	observe func(*http.Request, Exchange)
 	log     *slog.Logger
 	busy    func(error) bool
