@@ -5,6 +5,13 @@
 // policies come here as they were compiled by package document.
 package access
 
+import (
+	"fmt"
+	"strings"
+
+	"github.com/berthregistry/berth/shared/oci"
+)
+
 // An Action is something that a rule lets principals do, or keeps them from.
 type Action string
 
@@ -43,9 +50,14 @@ type Principal struct {
 	// are not among them.
 	Groups []string `json:"g,omitempty"`
 	// Holds are the ids of those expressions of the policy that hold of the
-	// claims. They were evaluated when the token was made.
+	// claims. They were evaluated when the token was made. The id of one that
+	// could not be evaluated, for want of a claim as a rule, has InDoubt before
+	// it: nothing is allowed for its sake, but what it denies is denied.
 	Holds []string `json:"h,omitempty"`
 }
+
+// InDoubt is what the ids of expressions that could not be evaluated begin with.
+const InDoubt = "?"
 
 // String is what logs call the principal: "anonymous", "user:alice",
 // "robot:ci", "issuer:github/repo:acme/app:ref:refs/heads/main",
@@ -60,4 +72,40 @@ func (p Principal) String() string {
 		return "aws:" + p.Subject
 	}
 	return string(p.Kind) + ":" + p.Name
+}
+
+// ParsePrincipal reads what String writes. A principal of an issuer may lack
+// its subject.
+func ParsePrincipal(s string) (Principal, error) {
+	if s == string(Anonymous) {
+		return Principal{Kind: Anonymous}, nil
+	}
+	kind, name, _ := strings.Cut(s, ":")
+	p := Principal{Kind: Kind(kind), Name: name}
+	switch {
+	case name == "":
+	case p.Kind == User || p.Kind == Robot:
+		return p, nil
+	case p.Kind == Issuer:
+		p.Name, p.Subject, _ = strings.Cut(name, "/")
+		return p, nil
+	case p.Kind == AWS:
+		if account, ok := accountOf(name); ok {
+			return Principal{Kind: AWS, Name: account, Subject: name}, nil
+		}
+	}
+	return Principal{}, fmt.Errorf("%q is no principal; anonymous, user:NAME, robot:NAME, issuer:NAME/SUBJECT and aws:ARN are", oci.Clip(s))
+}
+
+// arnParts are "arn", the partition, the service, the region, the account and
+// the resource.
+const arnParts = 6
+
+// accountOf returns the account that an ARN names.
+func accountOf(arn string) (account string, ok bool) {
+	parts := strings.SplitN(arn, ":", arnParts)
+	if len(parts) < arnParts || parts[0] != "arn" {
+		return "", false
+	}
+	return parts[4], true
 }

@@ -16,6 +16,7 @@ import (
 type compiled struct {
 	version string
 	known   map[name]struct{} // the issuers and the accounts of AWS
+	groups  []*whom
 	rules   []rule
 }
 
@@ -73,6 +74,9 @@ func compile(p *Policy) (c compiled, err error) {
 	}
 	if c.rules, err = compileRules(p, groups); err != nil {
 		return c, err
+	}
+	for _, g := range p.Groups {
+		c.groups = append(c.groups, groups[g.Name])
 	}
 	text, err := json.Marshal(p)
 	if err != nil {

@@ -64,7 +64,7 @@ func (r *rule) fits(who *Principal, repo string, a Action) Fit {
 	case a != Admin && !r.about(repo):
 		return OtherRepository
 	}
-	return r.whom.fit(who)
+	return r.whom.fit(who, r.deny)
 }
 
 func (r *rule) about(repo string) bool {
@@ -84,6 +84,8 @@ type whom struct {
 	starred       []starred
 	groups        []group
 	when          string // the id of an expression, "" for none
+	doubt         string // that id with InDoubt before it
+	text          string // the expression
 }
 
 // name is a principal as a rule may name it: a user or robot by name, an issuer
@@ -105,12 +107,11 @@ type group struct {
 
 func (p Principal) anonymous() bool { return p.Kind == "" || p.Kind == Anonymous }
 
-// fits says whether a principal is meant.
-func (w *whom) fits(who *Principal) bool { return w.fit(who) == Fits }
-
-func (w *whom) fit(who *Principal) Fit {
-	fit := w.named(who)
-	if fit == Fits && w.when != "" && !slices.Contains(who.Holds, w.when) {
+// fit says whether a principal is meant. A rule that denies means those as well
+// of whom it cannot be said whether its expression holds.
+func (w *whom) fit(who *Principal, deny bool) Fit {
+	fit := w.named(who, deny)
+	if fit == Fits && w.when != "" && !slices.Contains(who.Holds, w.when) && !(deny && slices.Contains(who.Holds, w.doubt)) {
 		return Unheld
 	}
 	return fit
@@ -118,7 +119,7 @@ func (w *whom) fit(who *Principal) Fit {
 
 // named says whether a principal is among the names, whatever the expression
 // says. It is Unheld where the expression of a group would have to hold.
-func (w *whom) named(who *Principal) Fit {
+func (w *whom) named(who *Principal, deny bool) Fit {
 	if who.anonymous() {
 		return fitIf(w.anonymous)
 	}
@@ -130,7 +131,7 @@ func (w *whom) named(who *Principal) Fit {
 		if slices.Contains(who.Groups, g.name) {
 			return Fits
 		}
-		switch g.members.fit(who) {
+		switch g.members.fit(who, deny) {
 		case Fits:
 			return Fits
 		case Unheld:

@@ -51,7 +51,7 @@ func (p *Policy) catalog(who Principal) bool {
 		return false
 	}
 	return !who.anonymous() || slices.ContainsFunc(p.compiled.rules, func(r rule) bool {
-		return !r.deny && r.has(Pull) && r.whom.fits(&who)
+		return !r.deny && r.has(Pull) && r.whom.fit(&who, false) == Fits
 	})
 }
 

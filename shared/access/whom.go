@@ -14,10 +14,6 @@ const (
 	wordAuthenticated = "authenticated"
 )
 
-// arnParts are "arn", the partition, the service, the region, the account and
-// the resource.
-const arnParts = 6
-
 // reader makes a whom of a Whom: of a rule's, or where groups is nil, of a
 // group's.
 type reader struct {
@@ -28,7 +24,7 @@ type reader struct {
 }
 
 func (r reader) whom(source Whom) (*whom, error) {
-	w := &whom{when: source.When, plain: map[name]struct{}{}}
+	w := &whom{when: source.When, doubt: InDoubt + source.When, text: source.WhenText, plain: map[name]struct{}{}}
 	if (source.When == "") != (source.WhenText == "") {
 		return nil, fault(r.place+".when", "the expression and its id come together")
 	}
@@ -108,11 +104,12 @@ func (r reader) addGroup(w *whom, place, text string) error {
 // addAWS takes the number of an account, or an ARN. Only principals of known
 // accounts can come, so that another one is a slip.
 func (r reader) addAWS(w *whom, place, text string) error {
-	account := text
-	if parts := strings.SplitN(text, ":", arnParts); len(parts) == arnParts && parts[0] == "arn" {
-		account = parts[4]
-	} else if !isAccount(text) {
+	account, ok := accountOf(text)
+	if !ok && !isAccount(text) {
 		return fault(place, "%q is neither an ARN nor the number of an account", oci.Clip(text))
+	}
+	if !ok {
+		account = text
 	}
 	if !strings.Contains(account, "*") && !slices.Contains(r.policy.Accounts, account) {
 		return fault(place, "account %q is not among the accounts of aws", oci.Clip(account))
