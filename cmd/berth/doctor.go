@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 
+	"oras.land/oras-go/v2/registry/remote/auth"
+
 	"github.com/berthregistry/berth/cmd/berth/checkup"
 	"github.com/berthregistry/berth/shared/oci"
 )
@@ -54,7 +56,7 @@ func (c *doctor) Run(t terminal) error {
 		stop() // the next signal ends the process
 		fmt.Fprintln(t.err, "berth: removing the probe; interrupt again to leave it there")
 	})()
-	report, err := checkup.Examine(ctx, config)
+	report, err := checkup.Examine(c.knowingScopes(ctx, config), config)
 	if err != nil && len(report.Findings) == 0 {
 		return err
 	}
@@ -68,6 +70,13 @@ func (c *doctor) Run(t terminal) error {
 		return fmt.Errorf("%s is not all that it should be", c.URL)
 	}
 	return nil
+}
+
+// knowingScopes has the client fetch one token for all that it will do, and not
+// send each body twice: once to hear which scope it takes.
+func (c *doctor) knowingScopes(ctx context.Context, config checkup.Config) context.Context {
+	scope := auth.ScopeRepository(c.Repository, auth.ActionPull, auth.ActionPush, auth.ActionDelete)
+	return auth.AppendScopesForHost(ctx, config.URL.Host, scope)
 }
 
 func (c *doctor) config() (checkup.Config, error) {

@@ -82,6 +82,7 @@ var checks = []check{
 	{"request-header", "a token of 9000 bytes fits the header", aProbe, (*visit).requestHeader},
 	{"answer-header", "an answer may have 4 KiB of header", aProbe, (*visit).answerHeader},
 	{"challenge", "a 401 keeps its WWW-Authenticate", aProbe, (*visit).challenge},
+	{"login", "whoever is unknown hears where to log in", nothing, (*visit).login},
 	{"body", "bodies arrive byte for byte", aProbe, (*visit).body},
 	{"body-oci", "bodies of OCI types arrive byte for byte", aProbe, (*visit).bodyOCI},
 	{"body-text", "bodies of text arrive byte for byte", aProbe, (*visit).bodyText},
