@@ -7,6 +7,7 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -50,16 +51,55 @@ type Options struct {
 	Now func() time.Time
 }
 
-// A Gate says who asks. The errors of Admit are those of package oci.
+// A Gate says who asks. It is that of package distribution, which has more to
+// say about it.
 type Gate interface {
-	// Admit returns who asks, and what their token is narrowed to.
+	// Admit returns who asks, nobody in particular included, and what their
+	// token is narrowed to. Errors: oci.ErrUnauthorized; oci.ErrTooManyRequests,
+	// which may wrap an error with a method Seconds() int.
 	Admit(*http.Request) (*access.Session, error)
-	// Challenge is the value of WWW-Authenticate.
+	// Challenge is the value of WWW-Authenticate. The cause is nil where nothing
+	// was presented.
 	Challenge(r *http.Request, scope string, cause error) string
 }
 
 // New returns a handler of /token and of all below /_berth/. Anything else is
 // answered 404.
 func New(o Options) http.Handler {
-	return http.NotFoundHandler()
+	d := &desk{o}
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	if d.State == nil {
+		d.State = d.Ledger.State
+	}
+	d.Life = cmp.Or(d.Life, defaultLife)
+	return d.routes()
+}
+
+const defaultLife = 5 * time.Minute
+
+// A desk answers requests. It is safe for concurrent use.
+type desk struct{ Options }
+
+// routes are what there is. Paths are exact: template.yaml lists them too.
+func (d *desk) routes() http.Handler {
+	mux := http.NewServeMux()
+	if d.Login != nil {
+		mux.HandleFunc("GET /token", d.giveToken)
+		mux.HandleFunc("POST /token", d.giveToken)
+	}
+	mux.HandleFunc("GET /_berth/policy", d.administer("policy get", (*desk).getPolicy))
+	mux.HandleFunc("PUT /_berth/policy", d.administer("policy set", (*desk).putPolicy))
+	mux.HandleFunc("GET /_berth/robots", d.administer("robot list", (*desk).listRobots))
+	mux.HandleFunc("POST /_berth/robots", d.administer("robot create", (*desk).createRobot))
+	mux.HandleFunc("DELETE /_berth/robots", d.administer("robot revoke", (*desk).revokeRobot))
+	mux.HandleFunc("POST /_berth/robots/rotate", d.administer("robot rotate", (*desk).rotateRobot))
+	if d.Keys != nil {
+		mux.HandleFunc("POST /_berth/keys/rotate", d.administer("keys rotate", (*desk).rotateKeys))
+	}
+	return mux
 }
