@@ -38,12 +38,13 @@ type bcryptHash []byte
 const (
 	maxCost      = 14
 	bcryptLength = 60
+	bcryptDigits = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 )
 
 func parseBcrypt(text string) (hash, error) {
 	cost, err := bcrypt.Cost([]byte(text))
 	switch {
-	case err != nil || len(text) != bcryptLength:
+	case err != nil || len(text) != bcryptLength || strings.Trim(text[len("$2a$10$"):], bcryptDigits) != "":
 		return nil, errors.New("this is no hash of bcrypt")
 	case cost > maxCost:
 		return nil, fmt.Errorf("bcrypt of cost %d: at most %d", cost, maxCost)
