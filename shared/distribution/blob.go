@@ -10,36 +10,36 @@ import (
 )
 
 // getBlob is end-2 with GET.
-func (h *handler) getBlob(w http.ResponseWriter, r *http.Request, t Target) error {
-	b, err := h.reg.Blob(r.Context(), t.Repo, t.Digest)
+func (v *visit) getBlob(w http.ResponseWriter, r *http.Request, t Target) error {
+	b, err := v.reg.Blob(r.Context(), t.Repo, t.Digest)
 	if err != nil {
 		return err
 	}
-	if h.door.Inline > 0 && b.Size > h.door.Inline {
-		if sent, err := h.redirect(w, r, b); sent || err != nil {
+	if v.door.Inline > 0 && b.Size > v.door.Inline {
+		if sent, err := v.redirect(w, r, b); sent || err != nil {
 			return err
 		}
 	}
-	return h.sendBlob(w, r, b)
+	return v.sendBlob(w, r, b)
 }
 
 // headBlob is end-2 with HEAD.
-func (h *handler) headBlob(w http.ResponseWriter, r *http.Request, t Target) error {
-	b, err := h.reg.StatBlob(r.Context(), t.Repo, t.Digest)
+func (v *visit) headBlob(w http.ResponseWriter, r *http.Request, t Target) error {
+	b, err := v.reg.StatBlob(r.Context(), t.Repo, t.Digest)
 	if err != nil {
 		return err
 	}
-	if !h.door.Headless {
+	if !v.door.Headless {
 		return serveBlob(w, r, b, &unread{size: b.Size})
 	}
-	if sent, err := h.redirect(w, r, b); sent || err != nil {
+	if sent, err := v.redirect(w, r, b); sent || err != nil {
 		return err
 	}
-	return h.sendBlob(w, asGet(r), b)
+	return v.sendBlob(w, asGet(r), b)
 }
 
-func (h *handler) sendBlob(w http.ResponseWriter, r *http.Request, b registry.Blob) error {
-	f, err := h.reg.OpenBlob(r.Context(), b)
+func (v *visit) sendBlob(w http.ResponseWriter, r *http.Request, b registry.Blob) error {
+	f, err := v.reg.OpenBlob(r.Context(), b)
 	if err != nil {
 		return err
 	}
@@ -78,8 +78,8 @@ func (u *unread) Seek(offset int64, whence int) (int64, error) {
 }
 
 // deleteBlob is end-10.
-func (h *handler) deleteBlob(w http.ResponseWriter, r *http.Request, t Target) error {
-	err := h.reg.DeleteBlob(r.Context(), t.Repo, t.Digest)
+func (v *visit) deleteBlob(w http.ResponseWriter, r *http.Request, t Target) error {
+	err := v.reg.DeleteBlob(r.Context(), t.Repo, t.Digest)
 	if errors.Is(err, oci.ErrInUse) {
 		w.Header().Set("Allow", "GET, HEAD") // which a 405 must come with
 	}

@@ -35,7 +35,7 @@ type Door struct {
 // redirect sends the client to the blob store and says whether there is a URL
 // to send it to. Ranges are the store's to answer. What the client has already
 // is not sent for: the store would not know our entity tag.
-func (h *handler) redirect(w http.ResponseWriter, r *http.Request, b registry.Blob) (bool, error) {
+func (v *visit) redirect(w http.ResponseWriter, r *http.Request, b registry.Blob) (bool, error) {
 	header := w.Header()
 	if etag := blobTag(b); noneMatch(r.Header, etag) {
 		header.Set("Docker-Content-Digest", string(b.Digest))
@@ -43,13 +43,16 @@ func (h *handler) redirect(w http.ResponseWriter, r *http.Request, b registry.Bl
 		w.WriteHeader(http.StatusNotModified)
 		return true, nil
 	}
-	url, err := h.reg.BlobURL(r.Context(), b, r.Method, h.door.Valid)
+	url, err := v.reg.BlobURL(r.Context(), b, r.Method, v.door.Valid)
 	if err != nil || url == "" {
 		return false, err
 	}
 	header.Set("Docker-Content-Digest", string(b.Digest))
 	header.Set("Cache-Control", "no-store") // for a while the URL is as good as a password
 	header.Set("Location", url)
+	if r.Method == http.MethodGet {
+		v.told.Redirected = b.Size
+	}
 	w.WriteHeader(http.StatusTemporaryRedirect)
 	return true, nil
 }

@@ -62,7 +62,8 @@ const maxErrors = 1000
 // fail answers with an error, and returns it as it was answered. What has no
 // code of the spec is internal: its cause goes to the log, and the client is
 // told only by which id it is found there.
-func (h *handler) fail(w *recorder, r *http.Request, id string, err error) error {
+func (v *visit) fail(w *recorder, r *http.Request, err error) error {
+	id := v.told.RequestID
 	status, body := http.StatusInternalServerError, errorBody{[]errorItem{{
 		Code: "UNKNOWN", Message: "internal error", Detail: map[string]string{"requestId": id},
 	}}}
@@ -75,13 +76,13 @@ func (h *handler) fail(w *recorder, r *http.Request, id string, err error) error
 		status, body = statuses[one.Kind()], errorBody{items(one)}
 	case errors.Is(err, context.Canceled) && r.Context().Err() != nil:
 		status = statusGone
-	case h.busy(err):
-		h.log.WarnContext(r.Context(), "a store is busy", "request_id", id, "method", r.Method, "error", err)
+	case v.busy(err):
+		v.log.WarnContext(r.Context(), "a store is busy", "request_id", id, "method", r.Method, "error", err)
 		one = oci.ErrTooManyRequests.With(nil, "the registry is busy, try again")
 		status, body = statuses[one.Kind()], errorBody{items(one)}
 		err = fmt.Errorf("%w: %w", one, err)
 	default:
-		h.log.ErrorContext(r.Context(), "internal error", "request_id", id, "method", r.Method, "error", err)
+		v.log.ErrorContext(r.Context(), "internal error", "request_id", id, "method", r.Method, "error", err)
 	}
 	raw, failed := json.Marshal(body)
 	if failed != nil {
@@ -89,15 +90,24 @@ func (h *handler) fail(w *recorder, r *http.Request, id string, err error) error
 	}
 	header := w.Header()
 	if status == http.StatusTooManyRequests {
-		header.Set("Retry-After", "1")
+		header.Set("Retry-After", strconv.Itoa(after(err)))
 	}
 	header.Set("Content-Type", "application/json")
 	header.Set("Content-Length", strconv.Itoa(len(raw)))
 	w.WriteHeader(status)
-	if r.Method != http.MethodHead || h.door.Headless {
+	if r.Method != http.MethodHead || v.door.Headless {
 		_, _ = w.Write(raw)
 	}
 	return err
+}
+
+// after returns in how many seconds to come again.
+func after(err error) int {
+	var wait interface{ Seconds() int }
+	if errors.As(err, &wait) {
+		return max(1, wait.Seconds())
+	}
+	return 1
 }
 
 func items(errs ...*oci.Error) []errorItem {

@@ -55,16 +55,24 @@ func TestFail(t *testing.T) {
 		"many": {fmt.Errorf("put: %w", oci.Errors{oci.ErrManifestBlobUnknown.With(1, "a"), oci.ErrManifestBlobUnknown.With(2, "b")}), 400,
 			`{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN","message":"a","detail":1},{"code":"MANIFEST_BLOB_UNKNOWN","message":"b","detail":2}]}`, ""},
 		"throttled": {oci.ErrTooManyRequests.With(nil, "slow"), 429, `{"errors":[{"code":"TOOMANYREQUESTS","message":"slow"}]}`, "1"},
+		"blocked":   {fmt.Errorf("%w: %w", oci.ErrTooManyRequests, wait(40)), 429, `{"errors":[{"code":"TOOMANYREQUESTS","message":"too many requests"}]}`, "40"},
 		"busy":      {fmt.Errorf("get item: %w", errBusy), 429, `{"errors":[{"code":"TOOMANYREQUESTS","message":"the registry is busy, try again"}]}`, "1"},
 		"internal":  {errors.New("secret"), 500, `{"errors":[{"code":"UNKNOWN","message":"internal error","detail":{"requestId":"id"}}]}`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := httptest.NewRecorder()
 			h := New(nil, Options{Busy: func(err error) bool { return errors.Is(err, errBusy) }}).(*handler)
-			h.fail(&recorder{ResponseWriter: w}, httptest.NewRequestWithContext(t.Context(), "GET", "/v2/", nil), "id", c.err)
+			v := &visit{handler: h, told: Exchange{RequestID: "id"}}
+			v.fail(&recorder{ResponseWriter: w}, httptest.NewRequestWithContext(t.Context(), "GET", "/v2/", nil), c.err)
 			if w.Code != c.status || w.Body.String() != c.body || w.Header().Get("Retry-After") != c.retryAfter {
 				t.Errorf("got %d %s %v\nwant %d %s", w.Code, w.Body, w.Header(), c.status, c.body)
 			}
 		})
 	}
 }
+
+// wait is an error that says in how many seconds to come again.
+type wait int
+
+func (w wait) Error() string { return "blocked" }
+func (w wait) Seconds() int  { return int(w) }

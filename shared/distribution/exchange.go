@@ -1,6 +1,13 @@
 package distribution
 
-import "time"
+import (
+	"cmp"
+	"net/http"
+	"time"
+
+	"github.com/berthregistry/berth/shared/access"
+	"github.com/berthregistry/berth/shared/oci"
+)
 
 // An Exchange is what can be told of a request and its answer. It holds nothing
 // secret.
@@ -45,4 +52,71 @@ type Exchange struct {
 	// Denied says that the request was refused for who made it. Of a ping that
 	// presents nothing that is no more than how to ask for the challenge.
 	Denied bool
+}
+
+// tell completes what is told of the visit.
+func (v *visit) tell(r *http.Request) Exchange {
+	x, t := v.told, v.target
+	x.Method, x.Route, x.Repo, x.Ref = oci.Clip(r.Method), string(t.Route), t.Repo, t.Label()
+	x.Hint = v.hint.String()
+	if v.gate != nil {
+		x.Address = addressOf(r)
+	}
+	if v.session != nil {
+		x.Principal = v.session.Principal.String()
+	}
+	x.Tag = v.tag(r.Method)
+	var decision access.Decision
+	x.Action, decision = v.decision(r.Method, cmp.Or(x.Tag, first(x.Tags)))
+	x.Rule = decision.Rule
+	x.Pull = r.Method == http.MethodGet && t.Route == RouteManifest && x.Status == http.StatusOK &&
+		x.Tag != "" && (t.Ref.Tag != "" || v.hint.pins(x.Tag, t.Ref.Digest))
+	return x
+}
+
+// tag returns which tag the request is about, "" if that is not known. What a
+// hint names counts if it could be true: a stranger must not fill the figures
+// with tags that they may not even ask for.
+func (v *visit) tag(method string) string {
+	if v.target.Ref.Tag != "" {
+		return v.target.Ref.Tag
+	}
+	for _, m := range v.hint {
+		if m.tag == "" {
+			continue
+		}
+		if _, d := v.decision(method, m.tag); v.gate == nil || d.Tags.Has(m.tag) {
+			return m.tag
+		}
+	}
+	return ""
+}
+
+// decision returns what a request came down to, and what the policy says to
+// that: of the actions that it may be the first that is allowed, for the tag if
+// there is one.
+func (v *visit) decision(method, tag string) (action string, d access.Decision) {
+	if v.session == nil {
+		return "", d
+	}
+	if v.target.Route == RouteCatalog {
+		return "catalog", d
+	}
+	for i, a := range asked(method, v.target) {
+		may := v.session.May(v.target.Repo, a)
+		if may.Tags.Has(tag) || tag == "" && may.Allowed() {
+			return string(a), may
+		}
+		if i == 0 {
+			action, d = string(a), may
+		}
+	}
+	return action, d
+}
+
+func first(tags []string) string {
+	if len(tags) == 0 {
+		return ""
+	}
+	return tags[0]
 }

@@ -1,9 +1,13 @@
 package distribution
 
 import (
+	"errors"
+	"net"
 	"net/http"
+	"slices"
 
 	"github.com/berthregistry/berth/shared/access"
+	"github.com/berthregistry/berth/shared/oci"
 )
 
 // A Gate says who makes a request. What they may do is asked of their session.
@@ -20,4 +24,142 @@ type Gate interface {
 	// nothing was presented, the error of Admit where that was no good, and any
 	// other where it is good for something else.
 	Challenge(r *http.Request, scope string, cause error) string
+}
+
+// admit finds out who makes the request, and puts the registry behind what they
+// may do. The rest is left to the registry, but for what never gets there.
+//
+// Who presents nothing learns the challenge and what they may pull, and not even
+// which paths there are. A ping is answered with the challenge whatever they may
+// pull: several clients take from there how to log in, and ask no more.
+func (v *visit) admit(w http.ResponseWriter, r *http.Request, misread error) error {
+	session, err := v.gate.Admit(r)
+	if err != nil {
+		v.told.Denied = errors.Is(err, oci.ErrUnauthorized) || errors.Is(err, oci.ErrTooManyRequests)
+		if errors.Is(err, oci.ErrUnauthorized) {
+			v.challenge(w, r, err)
+		}
+		return err
+	}
+	v.session = session
+	v.reg = v.reg.For(session.Rights(v.target.Repo, v.hint.references()))
+	_, exists := endpoints[v.target.Route][r.Method]
+	switch {
+	case stranger(session) && (misread != nil || !exists || v.target.Route == RoutePing):
+		v.told.Denied = v.target.Route != RoutePing
+		v.challenge(w, r, nil)
+		return oci.ErrUnauthorized
+	case v.barred(r.Method):
+		return v.deny(w, r, oci.ErrDenied)
+	}
+	return nil
+}
+
+// stranger says whether somebody has presented nothing. A token for nobody in
+// particular is something: it says that they have asked.
+func stranger(s *access.Session) bool { return unknown(s) && s.Scopes == nil }
+
+func unknown(s *access.Session) bool { return s.Kind == "" || s.Kind == access.Anonymous }
+
+// barred says whether somebody may not do at all what a request is for. It is
+// asked where the registry would be too late, after a body, or has no say. Pulls
+// are not barred here: who brings content may read what they have sent.
+func (v *visit) barred(method string) bool {
+	if v.target.Route == RouteCatalog {
+		return !v.session.Catalog()
+	}
+	actions := asked(method, v.target)
+	return len(actions) > 0 && actions[0] != access.Pull && !slices.ContainsFunc(actions, func(a access.Action) bool {
+		return v.session.May(v.target.Repo, a).Allowed()
+	})
+}
+
+// errNarrow is the cause of a challenge to who may do it with another token.
+var errNarrow = errors.New("the token is not for this")
+
+// deny returns what somebody is told who may not do what they ask for: 401 where
+// other credentials might help, or a token with more scopes.
+func (v *visit) deny(w http.ResponseWriter, r *http.Request, err error) error {
+	v.told.Denied = true
+	switch {
+	case stranger(v.session):
+		v.challenge(w, r, nil)
+		return oci.ErrUnauthorized
+	case unknown(v.session) || v.narrow(r.Method):
+		v.challenge(w, r, errNarrow)
+		return oci.ErrUnauthorized.With(nil, "the token that was presented does not permit this")
+	}
+	return err
+}
+
+// narrow says whether it is the token alone that is in the way.
+func (v *visit) narrow(method string) bool {
+	if v.target.Route == RouteCatalog {
+		wide := access.Session{Principal: v.session.Principal, Policy: v.session.Policy}
+		return wide.Catalog()
+	}
+	return slices.ContainsFunc(asked(method, v.target), func(a access.Action) bool {
+		return v.session.Lacks(v.target.Repo, a)
+	})
+}
+
+func (v *visit) challenge(w http.ResponseWriter, r *http.Request, cause error) {
+	w.Header().Set("Www-Authenticate", v.gate.Challenge(r, scopeOf(r, v.target), cause))
+}
+
+// asked returns which actions a request may come down to, the most likely first.
+func asked(method string, t Target) []access.Action {
+	switch {
+	case t.Repo == "":
+		return nil
+	case t.Route == RouteUploads || t.Route == RouteUpload:
+		return []access.Action{access.Push, access.Attach}
+	case method == http.MethodPut && t.Ref.Tag != "":
+		return []access.Action{access.Push, access.Tag}
+	case method == http.MethodPut:
+		return []access.Action{access.Push, access.Tag, access.Attach}
+	case method == http.MethodDelete:
+		return []access.Action{access.Delete}
+	}
+	return []access.Action{access.Pull}
+}
+
+// scopeOf returns the scopes of a token that lets a request pass, as clients put
+// them to the token endpoint (Docker's "Token Scope Documentation").
+func scopeOf(r *http.Request, t Target) string {
+	if t.Route == RouteCatalog {
+		return "registry:catalog:*"
+	}
+	actions := asked(r.Method, t)
+	if len(actions) == 0 {
+		return ""
+	}
+	switch scope := "repository:" + t.Repo + ":"; actions[0] {
+	case access.Push:
+		return scope + "pull,push" + sourceScope(r, t)
+	default:
+		return scope + string(actions[0])
+	}
+}
+
+// sourceScope is for the repository that a blob is to be mounted from.
+func sourceScope(r *http.Request, t Target) string {
+	if t.Route != RouteUploads || r.URL.RawQuery == "" {
+		return ""
+	}
+	q := r.URL.Query()
+	from := q.Get("from")
+	if !q.Has("mount") || from == t.Repo || !oci.ValidName(from) {
+		return ""
+	}
+	return " repository:" + from + ":pull"
+}
+
+// addressOf returns where a request came from, without the port.
+func addressOf(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
 }

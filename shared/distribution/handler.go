@@ -2,12 +2,15 @@ package distribution
 
 import (
 	"cmp"
+	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/berthregistry/berth/shared/access"
 	"github.com/berthregistry/berth/shared/oci"
 	"github.com/berthregistry/berth/shared/registry"
 )
@@ -52,79 +55,99 @@ type handler struct {
 
 // An endpoint reads a request, asks the registry, and writes the answer, unless
 // it returns an error: then nothing was written.
-type endpoint func(*handler, http.ResponseWriter, *http.Request, Target) error
+type endpoint func(*visit, http.ResponseWriter, *http.Request, Target) error
 
 // endpoints is everything that there is, by route and method.
 var endpoints = map[Route]map[string]endpoint{
-	RoutePing:      {http.MethodGet: (*handler).ping, http.MethodHead: (*handler).ping},
-	RouteCatalog:   {http.MethodGet: (*handler).listRepositories, http.MethodHead: (*handler).listRepositories},
-	RouteTags:      {http.MethodGet: (*handler).listTags, http.MethodHead: (*handler).listTags},
-	RouteReferrers: {http.MethodGet: (*handler).listReferrers, http.MethodHead: (*handler).listReferrers},
+	RoutePing:      {http.MethodGet: (*visit).ping, http.MethodHead: (*visit).ping},
+	RouteCatalog:   {http.MethodGet: (*visit).listRepositories, http.MethodHead: (*visit).listRepositories},
+	RouteTags:      {http.MethodGet: (*visit).listTags, http.MethodHead: (*visit).listTags},
+	RouteReferrers: {http.MethodGet: (*visit).listReferrers, http.MethodHead: (*visit).listReferrers},
 	RouteManifest: {
-		http.MethodGet:    (*handler).getManifest,
-		http.MethodHead:   (*handler).headManifest,
-		http.MethodPut:    (*handler).putManifest,
-		http.MethodDelete: (*handler).deleteManifest,
+		http.MethodGet:    (*visit).getManifest,
+		http.MethodHead:   (*visit).headManifest,
+		http.MethodPut:    (*visit).putManifest,
+		http.MethodDelete: (*visit).deleteManifest,
 	},
 	RouteBlob: {
-		http.MethodGet:    (*handler).getBlob,
-		http.MethodHead:   (*handler).headBlob,
-		http.MethodDelete: (*handler).deleteBlob,
+		http.MethodGet:    (*visit).getBlob,
+		http.MethodHead:   (*visit).headBlob,
+		http.MethodDelete: (*visit).deleteBlob,
 	},
-	RouteUploads: {http.MethodPost: (*handler).startUpload},
+	RouteUploads: {http.MethodPost: (*visit).startUpload},
 	RouteUpload: {
-		http.MethodGet:    (*handler).getUpload,
-		http.MethodHead:   (*handler).getUpload,
-		http.MethodPatch:  (*handler).patchUpload,
-		http.MethodPut:    (*handler).putUpload,
-		http.MethodDelete: (*handler).cancelUpload,
+		http.MethodGet:    (*visit).getUpload,
+		http.MethodHead:   (*visit).getUpload,
+		http.MethodPatch:  (*visit).patchUpload,
+		http.MethodPut:    (*visit).putUpload,
+		http.MethodDelete: (*visit).cancelUpload,
 	},
+}
+
+// A visit is one request, from its start to its end.
+type visit struct {
+	*handler
+	reg     *registry.Registry // as it is to whoever makes the request
+	session *access.Session    // who that is; nil if nobody asked
+	target  Target
+	hint    hint
+	told    Exchange
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	rec := &recorder{ResponseWriter: w}
-	id := requestID(r)
-	rec.Header()["X-Request-Id"] = []string{id}
-	target, err := Parse(r.URL.Path)
-	if err == nil {
-		err = h.dispatch(rec, r, target)
-	}
+	v := &visit{handler: h, reg: h.reg}
+	v.told.RequestID = requestID(r)
+	rec.Header()["X-Request-Id"] = []string{v.told.RequestID}
+	err := v.answer(rec, r)
 	if err != nil {
-		err = h.fail(rec, r, id, err)
+		err = v.fail(rec, r, err)
 	}
 	if h.observe != nil {
-		h.observe(r, Exchange{
-			Method: oci.Clip(r.Method), Route: string(target.Route), Repo: target.Repo, Ref: target.Label(),
-			Status: rec.code(), Bytes: rec.bytes, Duration: time.Since(start), RequestID: id, Err: err,
-		})
+		v.told.Status, v.told.Bytes, v.told.Duration, v.told.Err = rec.code(), rec.bytes, time.Since(start), err
+		h.observe(r, v.tell(r))
 	}
 }
 
-func (h *handler) dispatch(w http.ResponseWriter, r *http.Request, t Target) error {
+func (v *visit) answer(w http.ResponseWriter, r *http.Request) error {
+	var misread error
+	v.target, misread = Parse(r.URL.Path)
+	v.hint = readHint(r.Header, v.target.Repo)
+	if v.gate != nil {
+		if err := v.admit(w, r, misread); err != nil {
+			return err
+		}
+	}
+	if misread != nil {
+		return misread
+	}
+	err := v.dispatch(w, r, v.target)
+	if v.session != nil && errors.Is(err, oci.ErrDenied) {
+		return v.deny(w, r, err)
+	}
+	return err
+}
+
+func (v *visit) dispatch(w http.ResponseWriter, r *http.Request, t Target) error {
 	methods := endpoints[t.Route]
 	do, ok := methods[r.Method]
 	if !ok {
 		w.Header().Set("Allow", allowed(methods))
 		return oci.ErrMethod.With(nil, "%.20s is not supported here", r.Method)
 	}
-	if h.door.Headless && r.Method == http.MethodHead && t.Route != RouteBlob {
+	if v.door.Headless && r.Method == http.MethodHead && t.Route != RouteBlob {
 		r, do = asGet(r), methods[http.MethodGet]
 	}
-	return do(h, w, r, t)
+	return do(v, w, r, t)
 }
 
 func allowed(methods map[string]endpoint) string {
-	var names []string
-	for m := range methods {
-		names = append(names, m)
-	}
-	slices.Sort(names)
-	return strings.Join(names, ", ")
+	return strings.Join(slices.Sorted(maps.Keys(methods)), ", ")
 }
 
 // ping is end-1.
-func (h *handler) ping(w http.ResponseWriter, r *http.Request, _ Target) error {
+func (v *visit) ping(w http.ResponseWriter, r *http.Request, _ Target) error {
 	// Clients older than the spec look for this header.
 	w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
 	writeJSON(w, r, []byte("{}"))

@@ -12,7 +12,7 @@ import (
 )
 
 // listTags is end-8a and end-8b.
-func (h *handler) listTags(w http.ResponseWriter, r *http.Request, t Target) error {
+func (v *visit) listTags(w http.ResponseWriter, r *http.Request, t Target) error {
 	q := r.URL.Query()
 	n, err := pageSize(q)
 	if err != nil {
@@ -22,7 +22,7 @@ func (h *handler) listTags(w http.ResponseWriter, r *http.Request, t Target) err
 	if err != nil {
 		return err
 	}
-	tags, more, err := h.reg.Tags(r.Context(), t.Repo, last, n)
+	tags, more, err := v.reg.Tags(r.Context(), t.Repo, last, n)
 	if err != nil {
 		return err
 	}
@@ -35,7 +35,7 @@ func (h *handler) listTags(w http.ResponseWriter, r *http.Request, t Target) err
 
 // listRepositories is the catalog, which the spec only reserves the name of;
 // its form is that of the Docker registry.
-func (h *handler) listRepositories(w http.ResponseWriter, r *http.Request, t Target) error {
+func (v *visit) listRepositories(w http.ResponseWriter, r *http.Request, t Target) error {
 	q := r.URL.Query()
 	n, err := pageSize(q)
 	if err != nil {
@@ -45,7 +45,7 @@ func (h *handler) listRepositories(w http.ResponseWriter, r *http.Request, t Tar
 	if err != nil {
 		return err
 	}
-	repos, more, err := h.reg.Repositories(r.Context(), last, n)
+	repos, more, err := v.reg.Repositories(r.Context(), last, n)
 	if err != nil {
 		return err
 	}

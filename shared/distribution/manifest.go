@@ -11,22 +11,22 @@ import (
 )
 
 // getManifest is end-3 with GET.
-func (h *handler) getManifest(w http.ResponseWriter, r *http.Request, t Target) error {
-	m, err := h.reg.Manifest(r.Context(), t.Repo, t.Ref)
+func (v *visit) getManifest(w http.ResponseWriter, r *http.Request, t Target) error {
+	m, err := v.reg.Manifest(r.Context(), t.Repo, t.Ref)
 	if err != nil {
 		return err
 	}
-	h.serveManifest(w, r, t, m)
+	v.serveManifest(w, r, t, m)
 	return nil
 }
 
 // headManifest is end-3 with HEAD.
-func (h *handler) headManifest(w http.ResponseWriter, r *http.Request, t Target) error {
-	m, err := h.reg.StatManifest(r.Context(), t.Repo, t.Ref)
+func (v *visit) headManifest(w http.ResponseWriter, r *http.Request, t Target) error {
+	m, err := v.reg.StatManifest(r.Context(), t.Repo, t.Ref)
 	if err != nil {
 		return err
 	}
-	h.serveManifest(w, r, t, m)
+	v.serveManifest(w, r, t, m)
 	return nil
 }
 
@@ -34,7 +34,7 @@ func (h *handler) headManifest(w http.ResponseWriter, r *http.Request, t Target)
 // again which manifest a tag named or that nothing referred to it.
 var revalidate = []string{"no-cache"}
 
-func (h *handler) serveManifest(w http.ResponseWriter, r *http.Request, t Target, m registry.Manifest) {
+func (v *visit) serveManifest(w http.ResponseWriter, r *http.Request, t Target, m registry.Manifest) {
 	header := w.Header()
 	etag := `"` + string(m.Digest) + `"`
 	header["Content-Type"] = []string{m.MediaType}
@@ -42,7 +42,7 @@ func (h *handler) serveManifest(w http.ResponseWriter, r *http.Request, t Target
 	header["Etag"] = []string{etag}
 	header["Cache-Control"] = revalidate
 	// Also on 304: who refers to a manifest can change while it cannot.
-	writePresence(h.reg.Rules(t.Repo).ReferrersHeader, header, r.Header, m.Referrers)
+	writePresence(v.reg.Rules(t.Repo).ReferrersHeader, header, r.Header, m.Referrers)
 	if noneMatch(r.Header, etag) {
 		delete(header, "Content-Type")
 		w.WriteHeader(http.StatusNotModified)
@@ -55,7 +55,7 @@ func (h *handler) serveManifest(w http.ResponseWriter, r *http.Request, t Target
 }
 
 // putManifest is end-7a and end-7b.
-func (h *handler) putManifest(w http.ResponseWriter, r *http.Request, t Target) error {
+func (v *visit) putManifest(w http.ResponseWriter, r *http.Request, t Target) error {
 	tags := r.URL.Query()["tag"]
 	for _, tag := range tags {
 		if !oci.ValidTag(tag) {
@@ -63,15 +63,16 @@ func (h *handler) putManifest(w http.ResponseWriter, r *http.Request, t Target) 
 			return oci.ErrNameInvalid.With(map[string]string{"tag": tag}, "%q is not a tag", tag)
 		}
 	}
+	v.told.Tags = tags[:min(len(tags), v.reg.Limits().TagsPerPush)]
 	pre, err := precondition(r.Header)
 	if err != nil {
 		return err
 	}
-	body, err := h.readManifest(w, r)
+	body, err := v.readManifest(w, r)
 	if err != nil {
 		return err
 	}
-	out, err := h.reg.PutManifest(r.Context(), registry.ManifestPush{
+	out, err := v.reg.PutManifest(r.Context(), registry.ManifestPush{
 		Repo: t.Repo, Ref: t.Ref, Tags: tags, If: pre,
 		ContentType: r.Header.Get("Content-Type"), Body: body,
 	})
@@ -94,8 +95,8 @@ func (h *handler) putManifest(w http.ResponseWriter, r *http.Request, t Target) 
 
 // readManifest reads a body up to the limit. What announces itself as longer is
 // refused before it is sent.
-func (h *handler) readManifest(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	limit := h.reg.Limits().ManifestSize
+func (v *visit) readManifest(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	limit := v.reg.Limits().ManifestSize
 	tooLarge := oci.ErrTooLarge.With(map[string]int64{"limit": limit}, "manifests may have up to %d bytes", limit)
 	if r.ContentLength > limit {
 		return nil, tooLarge
@@ -112,15 +113,15 @@ func (h *handler) readManifest(w http.ResponseWriter, r *http.Request) ([]byte, 
 }
 
 // deleteManifest is end-9.
-func (h *handler) deleteManifest(w http.ResponseWriter, r *http.Request, t Target) error {
+func (v *visit) deleteManifest(w http.ResponseWriter, r *http.Request, t Target) error {
 	pre, err := precondition(r.Header)
 	if err != nil {
 		return err
 	}
 	if t.Ref.Tag != "" {
-		err = h.reg.DeleteTag(r.Context(), t.Repo, t.Ref.Tag, pre)
+		err = v.reg.DeleteTag(r.Context(), t.Repo, t.Ref.Tag, pre)
 	} else {
-		err = h.reg.DeleteManifest(r.Context(), t.Repo, t.Ref.Digest, pre)
+		err = v.reg.DeleteManifest(r.Context(), t.Repo, t.Ref.Digest, pre)
 	}
 	if err != nil {
 		return err

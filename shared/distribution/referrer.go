@@ -9,10 +9,10 @@ import (
 )
 
 // listReferrers is end-12a and end-12b.
-func (h *handler) listReferrers(w http.ResponseWriter, r *http.Request, t Target) error {
+func (v *visit) listReferrers(w http.ResponseWriter, r *http.Request, t Target) error {
 	q := r.URL.Query()
 	artifactType := q.Get("artifactType")
-	page, err := h.reg.Referrers(r.Context(), t.Repo, t.Digest, artifactType, q.Get("next"))
+	page, err := v.reg.Referrers(r.Context(), t.Repo, t.Digest, artifactType, q.Get("next"))
 	if err != nil {
 		return err
 	}

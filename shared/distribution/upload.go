@@ -11,13 +11,13 @@ import (
 )
 
 // startUpload is end-4a, end-4b, end-4c and end-11.
-func (h *handler) startUpload(w http.ResponseWriter, r *http.Request, t Target) error {
+func (v *visit) startUpload(w http.ResponseWriter, r *http.Request, t Target) error {
 	q := r.URL.Query()
 	switch {
 	case q.Has("mount"):
-		return h.mountBlob(w, r, t, q)
+		return v.mountBlob(w, r, t, q)
 	case q.Has("digest"):
-		return h.postBlob(w, r, t, q)
+		return v.postBlob(w, r, t, q)
 	}
 	var algorithm oci.Algorithm
 	if name := q.Get("digest-algorithm"); name != "" {
@@ -26,29 +26,29 @@ func (h *handler) startUpload(w http.ResponseWriter, r *http.Request, t Target) 
 			return err
 		}
 	}
-	return h.beginUpload(w, r, t, algorithm)
+	return v.beginUpload(w, r, t, algorithm)
 }
 
-func (h *handler) beginUpload(w http.ResponseWriter, r *http.Request, t Target, a oci.Algorithm) error {
-	u, err := h.reg.StartUpload(r.Context(), t.Repo, a)
+func (v *visit) beginUpload(w http.ResponseWriter, r *http.Request, t Target, a oci.Algorithm) error {
+	u, err := v.reg.StartUpload(r.Context(), t.Repo, a)
 	if err != nil {
 		return err
 	}
 	writeUpload(w, t, u)
-	h.door.writeChunkLimit(w.Header())
+	v.door.writeChunkLimit(w.Header())
 	w.WriteHeader(http.StatusAccepted)
 	return nil
 }
 
 // mountBlob is end-11. What cannot be mounted is to be uploaded.
-func (h *handler) mountBlob(w http.ResponseWriter, r *http.Request, t Target, q url.Values) error {
+func (v *visit) mountBlob(w http.ResponseWriter, r *http.Request, t Target, q url.Values) error {
 	d, err := oci.ParseDigest(q.Get("mount"))
 	if err != nil {
 		return err
 	}
 	from := q.Get("from")
 	if from == "" || oci.ValidName(from) {
-		err = h.reg.Mount(r.Context(), t.Repo, from, d)
+		err = v.reg.Mount(r.Context(), t.Repo, from, d)
 		if err == nil {
 			writeBlobCreated(w, t, d)
 			return nil
@@ -57,16 +57,16 @@ func (h *handler) mountBlob(w http.ResponseWriter, r *http.Request, t Target, q 
 			return err
 		}
 	}
-	return h.beginUpload(w, r, t, oci.AlgorithmOf(d))
+	return v.beginUpload(w, r, t, oci.AlgorithmOf(d))
 }
 
 // postBlob is end-4b.
-func (h *handler) postBlob(w http.ResponseWriter, r *http.Request, t Target, q url.Values) error {
+func (v *visit) postBlob(w http.ResponseWriter, r *http.Request, t Target, q url.Values) error {
 	d, err := oci.ParseDigest(q.Get("digest"))
 	if err != nil {
 		return err
 	}
-	if err := h.reg.PutBlob(r.Context(), t.Repo, r.ContentLength, d, r.Body); err != nil {
+	if err := v.reg.PutBlob(r.Context(), t.Repo, r.ContentLength, d, r.Body); err != nil {
 		return err
 	}
 	writeBlobCreated(w, t, d)
@@ -74,8 +74,8 @@ func (h *handler) postBlob(w http.ResponseWriter, r *http.Request, t Target, q u
 }
 
 // getUpload is end-13.
-func (h *handler) getUpload(w http.ResponseWriter, r *http.Request, t Target) error {
-	u, err := h.reg.UploadStatus(r.Context(), t.Repo, t.Upload)
+func (v *visit) getUpload(w http.ResponseWriter, r *http.Request, t Target) error {
+	u, err := v.reg.UploadStatus(r.Context(), t.Repo, t.Upload)
 	if err != nil {
 		return err
 	}
@@ -86,12 +86,12 @@ func (h *handler) getUpload(w http.ResponseWriter, r *http.Request, t Target) er
 
 // patchUpload is end-5, and the streamed PATCH of Docker, which says neither
 // where it starts nor where it ends.
-func (h *handler) patchUpload(w http.ResponseWriter, r *http.Request, t Target) error {
+func (v *visit) patchUpload(w http.ResponseWriter, r *http.Request, t Target) error {
 	c, err := readChunk(r)
 	if err != nil {
 		return err
 	}
-	u, err := h.reg.AppendUpload(r.Context(), t.Repo, t.Upload, c.start, c.size, c.body)
+	u, err := v.reg.AppendUpload(r.Context(), t.Repo, t.Upload, c.start, c.size, c.body)
 	if err != nil {
 		return outOfOrder(w, t, u, err)
 	}
@@ -101,7 +101,7 @@ func (h *handler) patchUpload(w http.ResponseWriter, r *http.Request, t Target) 
 }
 
 // putUpload is end-6.
-func (h *handler) putUpload(w http.ResponseWriter, r *http.Request, t Target) error {
+func (v *visit) putUpload(w http.ResponseWriter, r *http.Request, t Target) error {
 	d, err := oci.ParseDigest(r.URL.Query().Get("digest"))
 	if err != nil {
 		return err
@@ -110,7 +110,7 @@ func (h *handler) putUpload(w http.ResponseWriter, r *http.Request, t Target) er
 	if err != nil {
 		return err
 	}
-	u, err := h.reg.FinishUpload(r.Context(), t.Repo, t.Upload, c.start, c.size, d, c.body)
+	u, err := v.reg.FinishUpload(r.Context(), t.Repo, t.Upload, c.start, c.size, d, c.body)
 	if err != nil {
 		return outOfOrder(w, t, u, err)
 	}
@@ -119,8 +119,8 @@ func (h *handler) putUpload(w http.ResponseWriter, r *http.Request, t Target) er
 }
 
 // cancelUpload is end-14.
-func (h *handler) cancelUpload(w http.ResponseWriter, r *http.Request, t Target) error {
-	if err := h.reg.CancelUpload(r.Context(), t.Repo, t.Upload); err != nil {
+func (v *visit) cancelUpload(w http.ResponseWriter, r *http.Request, t Target) error {
+	if err := v.reg.CancelUpload(r.Context(), t.Repo, t.Upload); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
