@@ -40,7 +40,8 @@ func TestBusyStores(t *testing.T) {
 			}))
 			defer service.Close()
 			h := Handler(Config{
-				Table: "t", Bucket: "b", Region: "us-east-1", DynamoDB: service.URL, S3: service.URL, Settings: new(settings.Settings),
+				Access: Open,
+				Table:  "t", Bucket: "b", Region: "us-east-1", DynamoDB: service.URL, S3: service.URL, Settings: new(settings.Settings),
 				Credentials: aws.Credentials{AccessKeyID: "key", SecretAccessKey: "secret"},
 			}, slog.New(slog.DiscardHandler), tt.method)
 			answer := httptest.NewRecorder()

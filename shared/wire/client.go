@@ -38,6 +38,14 @@ func newS3(c Config) *s3.Client {
 	})
 }
 
+// NewClient returns what sends the requests of a client of the SDK to a service
+// that begins its answers in time, and what has it try again: for a client that
+// is made elsewhere, since whatever is linked here costs each function a part of
+// its start.
+func NewClient(answer time.Duration) (aws.HTTPClient, aws.Retryer) {
+	return newTransport(answer), newRetryer()
+}
+
 // endpoint is nil for the service's own.
 func endpoint(url string) *string {
 	if url == "" {

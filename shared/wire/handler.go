@@ -28,11 +28,17 @@ const PartSize = 10 << 20
 
 // Handler returns a registry on AWS that answers to some methods. It makes no
 // call: what is wrong with table or bucket shows at the first request. It keeps
-// nothing between requests but connections.
+// nothing between requests but connections, and for some seconds what is in
+// force.
 func Handler(c Config, log *slog.Logger, methods ...string) http.Handler {
-	items := dynamo.New(newDynamoDB(c), nil, c.Table, log)
+	items := NewTable(c, log)
 	objects := s3.New(newS3(c), c.Bucket, c.Prefix, s3.WithPartSize(PartSize))
 	return serve(c, items, objects, log, methods)
+}
+
+// NewTable returns the registry's table.
+func NewTable(c Config, log *slog.Logger) table.Store {
+	return dynamo.New(newDynamoDB(c), nil, c.Table, log)
 }
 
 // serve is all of a Handler but its stores.
@@ -42,12 +48,13 @@ func serve(c Config, items table.Store, objects blobs.Store, log *slog.Logger, m
 		Limits: c.Settings.Limits.ForRegistry(),
 	})
 	api := distribution.New(reg, distribution.Options{
+		Gate:    gate(c, items, log),
 		Observe: observer(requestlog.New(log)),
 		Log:     log,
 		Door:    distribution.Door{Inline: c.InlineLimit, Headless: c.CountsHead, Request: c.RequestLimit},
 		Busy:    busy,
 	})
-	return inTime(only(methods, probe.New(api)))
+	return InTime(only(methods, probe.New(api)))
 }
 
 // observer writes the line of each request. The first one of an environment
@@ -71,8 +78,8 @@ func observer(log *requestlog.Log) func(*http.Request, distribution.Exchange) {
 // next request pays for a new environment.
 const margin = 500 * time.Millisecond
 
-// inTime ends a request a moment before Lambda ends the function.
-func inTime(next http.Handler) http.Handler {
+// InTime ends a request a moment before Lambda ends the function.
+func InTime(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if end, ok := r.Context().Deadline(); ok {
 			ctx, cancel := context.WithDeadline(r.Context(), end.Add(-margin))

@@ -38,7 +38,7 @@ func onThisMachine(t testing.TB, log io.Writer, methods ...string) http.Handler 
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := Config{Settings: new(settings.Settings), CountsHead: true, InlineLimit: lambdaLimit, RequestLimit: DefaultRequestLimit}
+	c := Config{Access: Open, Settings: new(settings.Settings), CountsHead: true, InlineLimit: lambdaLimit, RequestLimit: DefaultRequestLimit}
 	return serve(c, items, objects, NewLog(log, slog.LevelInfo), methods)
 }
 
@@ -167,7 +167,7 @@ func TestAnAnswerInTime(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), margin+50*time.Millisecond)
 	defer cancel()
 	start := time.Now()
-	inTime(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	InTime(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		<-r.Context().Done()
 		if err := r.Context().Err(); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
