@@ -284,7 +284,7 @@ class Deployment(unittest.TestCase):
     def test_what_costs_is_off(self):
         _, made = self.stack("plain")
         self.assertEqual(sorted(made), sorted(
-            ["State", "Api", "ApiApiGatewayDefaultStage", "AccessLogs"]
+            ["State", "Api", "ApiApiGatewayDefaultStage", "AccessLogs", "PullsByTag", "Audit"]
             + [n + part for n in FUNCTIONS for part in ("", "Role", "Logs")]
             + ["PullRestPermission", "PushPostPermission", "PushPatchPermission", "PushPutPermission", "DeleteDeletePermission"]
             + [f"Token{event}Permission" for event in (
