@@ -21,10 +21,14 @@ import (
 	"github.com/berthregistry/berth/shared/oci"
 )
 
-// Options are what a door is made of. All but Log are needed.
+// Options are what a door is made of. All but Reload and Log are needed.
 type Options struct {
 	// State returns what is in force.
 	State func(context.Context) (*ledger.State, error)
+	// Reload is State when there is reason to think that it has just changed: a
+	// token was made under a policy that is not known here yet. Nil stands for
+	// no way to find out; such a token is then refused until State has it.
+	Reload func(context.Context) (*ledger.State, error)
 	// Verifier knows our tokens.
 	Verifier *token.Verifier
 	// Login finds out whose a name and a password are.
@@ -62,40 +66,41 @@ func (d *Door) Admit(r *http.Request) (*access.Session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find out what is in force: %w", err)
 	}
-	session := &access.Session{Principal: access.Principal{Kind: access.Anonymous}, Policy: state.Policy}
 	switch c.scheme {
 	case schemeBearer:
-		err = d.verify(r.Context(), session, state, c.token)
+		return d.bearer(r.Context(), state, c.token)
 	case schemeBasic:
-		err = d.login(r, session, c)
+		return d.login(r, state, c)
 	}
-	if err != nil {
-		return nil, err
-	}
-	return session, nil
+	return &access.Session{Principal: access.Principal{Kind: access.Anonymous}, Policy: state.Policy}, nil
 }
 
-// verify makes the session that of the token's bearer.
-func (d *Door) verify(ctx context.Context, s *access.Session, state *ledger.State, raw string) error {
+// bearer returns the session of a token.
+func (d *Door) bearer(ctx context.Context, state *ledger.State, raw string) (*access.Session, error) {
 	t, err := d.o.Verifier.Verify(ctx, raw)
 	switch {
 	case errors.Is(err, token.ErrExpired):
-		return invalid("the token has expired")
+		return nil, invalid("the token has expired")
 	case errors.Is(err, token.ErrInvalid):
 		d.o.Log.InfoContext(ctx, "token refused", "cause", err)
-		return invalid("the token is not valid")
+		return nil, invalid("the token is not valid")
 	case err != nil:
-		return fmt.Errorf("verify token: %w", err)
+		return nil, fmt.Errorf("verify token: %w", err)
+	}
+	if void(t, state) != "" && d.o.Reload != nil {
+		if state, err = d.o.Reload(ctx); err != nil {
+			return nil, fmt.Errorf("find out what is in force: %w", err)
+		}
 	}
 	if cause := void(t, state); cause != "" {
 		d.o.Log.InfoContext(ctx, "token refused", "principal", t.Principal.String(), "cause", cause)
-		return invalid("the token is not valid any more")
+		return nil, invalid("the token is not valid any more")
 	}
-	s.Principal, s.Scopes = t.Principal, t.Scopes
-	if s.Scopes == nil {
-		s.Scopes = []access.Scope{} // a token without scopes is good for nothing, and not for everything
+	scopes := t.Scopes
+	if scopes == nil {
+		scopes = []access.Scope{} // a token without scopes is good for nothing, and not for everything
 	}
-	return nil
+	return &access.Session{Principal: t.Principal, Scopes: scopes, Policy: state.Policy}, nil
 }
 
 // void says why a token that was good once is not any more, "" if it is.
@@ -113,21 +118,20 @@ func void(t token.Token, state *ledger.State) (cause string) {
 	return ""
 }
 
-// login makes the session that of whose the name and the password are. Nothing
+// login returns the session of whose the name and the password are. Nothing
 // narrows it.
-func (d *Door) login(r *http.Request, s *access.Session, c credentials) error {
-	id, err := d.o.Login.Login(r.Context(), login.Credentials{User: c.user, Secret: c.secret, Address: address(r)}, s.Policy)
+func (d *Door) login(r *http.Request, state *ledger.State, c credentials) (*access.Session, error) {
+	id, err := d.o.Login.Login(r.Context(), login.Credentials{User: c.user, Secret: c.secret, Address: address(r)}, state.Policy)
 	var blocked *login.Blocked
 	switch {
 	case errors.As(err, &blocked):
-		return fmt.Errorf("%w: %w", oci.ErrTooManyRequests.With(nil, "too many failed logins, try again later"), blocked)
+		return nil, fmt.Errorf("%w: %w", oci.ErrTooManyRequests.With(nil, "too many failed logins, try again later"), blocked)
 	case errors.Is(err, login.ErrRefused):
-		return oci.ErrUnauthorized.With(nil, "%v", login.ErrRefused)
+		return nil, oci.ErrUnauthorized.With(nil, "%v", login.ErrRefused)
 	case err != nil:
-		return err
+		return nil, err
 	}
-	s.Principal = id.Principal
-	return nil
+	return &access.Session{Principal: id.Principal, Policy: state.Policy}, nil
 }
 
 // address returns where a request came from, without the port.
