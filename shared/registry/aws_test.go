@@ -52,7 +52,7 @@ func newAWSTeam(t *testing.T) team {
 	bucket := cmp.Or(os.Getenv("BERTH_TEST_S3_BUCKET"), "berth-test")
 	tab := dynamo.New(db, nil, name, slog.New(slog.DiscardHandler))
 	obj := s3.New(objects, bucket, strings.ToLower(name)+"/")
-	return team{t, registry.New(tab, obj, registry.Options{}), "team/app"}
+	return newTeamOn(t, tab, obj, registry.Options{})
 }
 
 // service returns the address in an environment variable, or ends the test.

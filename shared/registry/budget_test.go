@@ -29,7 +29,7 @@ func newBudget(t *testing.T) budget {
 	tab, obj := stores(t)
 	counting := tabletest.NewCounting(tab)
 	store, calls := blobstest.Counting(obj)
-	return budget{team{t, registry.New(counting, store, registry.Options{}), "team/app"}, counting, calls}
+	return budget{newTeamOn(t, counting, store, registry.Options{}), counting, calls}
 }
 
 // spends holds what do does to an exact budget. Keys and actions are not part
@@ -122,7 +122,7 @@ func TestBudgetOfRedirects(t *testing.T) {
 	tab, obj := stores(t)
 	counting := tabletest.NewCounting(tab)
 	store, calls := blobstest.Counting(located{obj})
-	b := budget{team{t, registry.New(counting, store, registry.Options{}), "team/app"}, counting, calls}
+	b := budget{newTeamOn(t, counting, store, registry.Options{}), counting, calls}
 	small, large := b.blob(100), b.blob(100<<10)
 	locate := func(d oci.Descriptor, want string) func() error {
 		return func() error {

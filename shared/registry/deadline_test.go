@@ -65,7 +65,7 @@ func TestWritesEndAtTheDeadline(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				items := &slowTable{Store: newMemTable()}
-				tm := team{t, registry.New(items, newMemBlobs(), registry.Options{}), "team/app"}
+				tm := newTeamOn(t, items, newMemBlobs(), registry.Options{})
 				config := tm.blob(small)
 				items.slow = true
 				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)

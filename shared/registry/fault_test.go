@@ -56,7 +56,7 @@ func TestFaults(t *testing.T) {
 				t.Parallel()
 				s := &storm{}
 				tab, obj := stores(t)
-				tm := team{t, registry.New(tabletest.NewFaulty(tab, s.table), blobstest.Faulty(obj, s.blobs), registry.Options{}), ""}
+				tm := newTeamOn(t, tabletest.NewFaulty(tab, s.table), blobstest.Faulty(obj, s.blobs), registry.Options{})
 				s.after.Store(after)
 				for n := int64(1); ; n++ {
 					tm.repo = fmt.Sprintf("team/app%d", n)

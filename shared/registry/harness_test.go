@@ -42,14 +42,20 @@ func stores(t testing.TB) (table.Store, blobs.Store) {
 // A team is a registry and a repository in it, with words for what people do.
 type team struct {
 	testing.TB
-	reg  *registry.Registry
-	repo string
+	reg   *registry.Registry
+	repo  string
+	table table.Store
+	blobs blobs.Store
 }
 
 func newTeam(t testing.TB, o registry.Options) team {
 	t.Helper()
 	tab, obj := stores(t)
-	return team{t, registry.New(tab, obj, o), "team/app"}
+	return newTeamOn(t, tab, obj, o)
+}
+
+func newTeamOn(t testing.TB, tab table.Store, obj blobs.Store, o registry.Options) team {
+	return team{TB: t, reg: registry.New(tab, obj, o), repo: home, table: tab, blobs: obj}
 }
 
 // size and payload make blobs that no other test has.

@@ -41,7 +41,7 @@ func (d *diary) Transact(ctx context.Context, tx table.Tx) error {
 func TestKeysOfAPush(t *testing.T) {
 	tab, obj := stores(t)
 	book := &diary{Store: tab, keys: map[table.Key]bool{}}
-	tm := team{t, registry.New(book, obj, registry.Options{}), "team/app"}
+	tm := newTeamOn(t, book, obj, registry.Options{})
 
 	config, layer := tm.blob(100), tm.blob(20<<10)
 	img := tm.mustPut("1.0", image(config, []oci.Descriptor{layer}, nil), "latest")

@@ -106,13 +106,15 @@ func (s *sight) stat(ctx context.Context, d oci.Digest) (Manifest, table.Item, e
 	if err != nil {
 		return Manifest{}, table.Item{}, err
 	}
-	if inSight {
-		m.Referrers = presenceOf(item)
-	} else if sent, err := s.sent(ctx, s.repo, d); err != nil || !sent[d] {
-		return Manifest{}, table.Item{}, cmp.Or(err, s.rights.unseen(s.repo, unknownManifest(s.repo, d)))
-	}
-	if !isLive(item) {
+	switch {
+	case inSight && !isLive(item):
 		return Manifest{}, table.Item{}, s.missing(ctx, d)
+	case inSight:
+		m.Referrers = presenceOf(item)
+		return m, item, nil
+	}
+	if sent, err := s.sent(ctx, s.repo, d); err != nil || !sent[d] || !isLive(item) {
+		return Manifest{}, table.Item{}, cmp.Or(err, s.rights.unseen(s.repo, unknownManifest(s.repo, d)))
 	}
 	return m, item, nil
 }
@@ -174,7 +176,7 @@ func (s *sight) missing(ctx context.Context, d oci.Digest) error {
 		if err != nil {
 			continue
 		}
-		if item, err := s.table.Get(ctx, manifestKey(repo, index)); err != nil || !isLive(item) {
+		if item, err := s.table.Get(ctx, manifestKey(repo, index)); err != nil || !asIndex.holds(item) {
 			continue
 		}
 		if inSight, err := s.has(ctx, node{index, true}); err != nil {
