@@ -2,6 +2,7 @@ package federate_test
 
 import (
 	"errors"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -55,11 +56,14 @@ func compiled(t testing.TB, p *access.Policy) *access.Policy {
 
 // job is what a token of these tests says beside what all say.
 func job(more map[string]any) map[string]any {
-	claims := map[string]any{"aud": registry, "sub": "job:7"}
-	for name, value := range more {
-		claims[name] = value
-	}
-	return claims
+	return changed(map[string]any{"aud": registry, "sub": "job:7"}, more)
+}
+
+// changed is a copy of claims with others in their place. Nil takes one away.
+func changed(claims, by map[string]any) map[string]any {
+	all := maps.Clone(claims)
+	maps.Copy(all, by)
+	return all
 }
 
 func oidc(token string) login.Credentials {

@@ -79,9 +79,9 @@ func (r *keyring) renew(ctx context.Context) (*keyset, error) {
 	case <-ctx.Done():
 		return nil, fmt.Errorf("wait for keys of issuer %s: %w", r.issuer, context.Cause(ctx))
 	}
-	if now := r.now(); r.asked.IsZero() || now.Sub(r.asked) >= pause {
-		r.asked = now
+	if r.asked.IsZero() || r.now().Sub(r.asked) >= pause {
 		r.failed = r.ask(ctx)
+		r.asked = r.now() // when it was over: of those who have waited meanwhile none asks again
 	}
 	set := r.held.Load()
 	if r.failed != nil && !set.younger(stale, r.now()) {

@@ -147,6 +147,21 @@ func TestIssuerIsAway(t *testing.T) {
 	wantUnknown(t, g.login(token), "502", token)
 }
 
+// Those who have waited for an issuer that is slow do not each wait for it anew.
+func TestIssuerIsSlow(t *testing.T) {
+	g := newGate(t)
+	g.issuer.Answer(func(w http.ResponseWriter, _ *http.Request) {
+		g.clock.pass(11 * time.Second)
+		w.WriteHeader(http.StatusGatewayTimeout)
+	})
+	token := g.token()
+	wantUnknown(t, g.login(token), "504", token)
+	wantUnknown(t, g.login(token), "504", token)
+	if got := g.issuer.Asked(issuertest.DiscoveryPath); got != 1 {
+		t.Errorf("asked %d times, want 1", got)
+	}
+}
+
 // What an issuer answers is not believed where it leads elsewhere, or has no
 // end.
 func TestIssuerAnswers(t *testing.T) {

@@ -34,12 +34,9 @@ func (m *memory) recall(r presigned, audiences []string, now time.Time) (caller,
 	return e.caller, ok && now.Before(e.until) && slices.Contains(audiences, e.audience)
 }
 
-// keep remembers it, but not longer than the request is good.
+// keep remembers it. Whether the request itself is still good has been looked
+// at by whoever recalls.
 func (m *memory) keep(r presigned, audience string, c caller, now time.Time) {
-	until := now.Add(remembered)
-	if r.until.Before(until) {
-		until = r.until
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(m.entries) >= maxMemory {
@@ -48,5 +45,5 @@ func (m *memory) keep(r presigned, audience string, c caller, now time.Time) {
 	if m.entries == nil || len(m.entries) >= maxMemory { // forgetting only costs questions
 		m.entries = map[[sha256.Size]byte]entry{}
 	}
-	m.entries[sha256.Sum256([]byte(r.url))] = entry{c, audience, until}
+	m.entries[sha256.Sum256([]byte(r.url))] = entry{c, audience, now.Add(remembered)}
 }

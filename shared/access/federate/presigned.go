@@ -37,7 +37,7 @@ const optional = "X-Amz-Security-Token" // keys that last have none
 // awsHost is where STS is. A region is two letters, words and a number: what
 // customers of AWS may name themselves below amazonaws.com, as buckets and load
 // balancers, looks otherwise.
-var awsHost = regexp.MustCompile(`^sts(\.[a-z]{2}(-[a-z]+){1,2}-[0-9])?\.amazonaws\.com$|^sts\.cn(-[a-z]+){1,2}-[0-9]\.amazonaws\.com\.cn$`)
+var awsHost = regexp.MustCompile(`^sts((-fips)?\.[a-z]{2}(-[a-z]+){1,2}-[0-9])?\.amazonaws\.com$|^sts\.cn(-[a-z]+){1,2}-[0-9]\.amazonaws\.com\.cn$`)
 
 // A presigned is a request that can lead nowhere but to STS, and asks it
 // nothing but who has signed.

@@ -40,6 +40,7 @@ func TestPinnedPlace(t *testing.T) {
 		"https://sts.amazonaws.com/": true,
 		"https://sts.us-gov-west-1.amazonaws.com/":  true,
 		"https://sts.ap-southeast-2.amazonaws.com/": true,
+		"https://sts-fips.us-east-1.amazonaws.com/": true,
 		"https://sts.cn-north-1.amazonaws.com.cn/":  true,
 
 		"https://sts.eu-central-1.amazonaws.com.example.com/": false,

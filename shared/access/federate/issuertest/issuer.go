@@ -100,7 +100,7 @@ func (i *Issuer) Key() jose.JSONWebKey {
 func (i *Issuer) Token(claims map[string]any) string {
 	i.tb.Helper()
 	now := time.Now().Unix()
-	all := map[string]any{"iss": i.URL, "iat": now, "nbf": now, "exp": now + 300}
+	all := map[string]any{"iss": i.URL, "iat": now, "exp": now + 300}
 	maps.Copy(all, claims)
 	maps.DeleteFunc(all, func(_ string, v any) bool { return v == nil })
 	payload, err := json.Marshal(all)

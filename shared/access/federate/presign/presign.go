@@ -20,6 +20,10 @@ const User = "aws"
 // Life is how long a password is good for: as long as federate.STS permits.
 const Life = 15 * time.Minute
 
+// anyRegion is for those who have none configured: STS knows everybody
+// everywhere.
+const anyRegion = "us-east-1"
+
 // header names the registry. It is signed, and not in the URL: whoever gets
 // hold of the URL must add it, and STS then tells a wrong name by the
 // signature.
@@ -31,6 +35,9 @@ const header = "X-Berth-Registry"
 // Region, credentials and endpoint of STS are those of cfg. Nothing is sent,
 // but where credentials have to be fetched.
 func Password(ctx context.Context, cfg aws.Config, audience string) (string, error) {
+	if cfg.Region == "" {
+		cfg.Region = anyRegion
+	}
 	client := sts.NewPresignClient(sts.NewFromConfig(cfg))
 	request, err := client.PresignGetCallerIdentity(ctx, &sts.GetCallerIdentityInput{}, func(o *sts.PresignOptions) {
 		o.ClientOptions = append(o.ClientOptions, sts.WithAPIOptions(

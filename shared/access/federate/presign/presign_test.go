@@ -44,6 +44,7 @@ func TestPassword(t *testing.T) {
 	for region, host := range map[string]string{
 		"eu-central-1": "sts.eu-central-1.amazonaws.com",
 		"cn-north-1":   "sts.cn-north-1.amazonaws.com.cn",
+		"":             "sts.us-east-1.amazonaws.com",
 	} {
 		u := signed(t, config(region), "registry.example.com")
 		if got, want := u.Scheme+"://"+u.Host+u.Path, "https://"+host+"/"; got != want {
