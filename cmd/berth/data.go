@@ -20,6 +20,7 @@ import (
 //
 //	<folder>/table.db     all items, in one file that one process may hold
 //	<folder>/blobs/       the bytes
+//	<folder>/keys.json    what signs tokens, its owner's alone
 //	<folder>/holder.json  who holds the table, while somebody does
 type data struct {
 	folder string
@@ -27,13 +28,19 @@ type data struct {
 	blobs  *blobfiles.Store
 }
 
+// tableFile is the name of the table, by which a data folder is known.
+const tableFile = "table.db"
+
+// keys is the path of the file with the signing keys.
+func (d *data) keys() string { return filepath.Join(d.folder, "keys.json") }
+
 // openData opens a folder, and makes it if need be. The error about a folder
 // that another process has says which one that is.
 func openData(folder string, log *slog.Logger) (*data, error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data folder: %w", err)
 	}
-	t, err := tablefile.Open(filepath.Join(folder, "table.db"), log)
+	t, err := tablefile.Open(filepath.Join(folder, tableFile), log)
 	if errors.Is(err, tablefile.ErrHeld) {
 		return nil, held(folder)
 	}

@@ -27,7 +27,7 @@ func berthDoctor(t *testing.T, docker string, args ...string) (status int, out, 
 	}
 	t.Setenv("DOCKER_CONFIG", dir)
 	var o, l strings.Builder
-	status = run(append([]string{"doctor"}, args...), terminal{&o, &l})
+	status = run(append([]string{"doctor"}, args...), terminal{out: &o, err: &l})
 	return status, o.String(), l.String()
 }
 
@@ -96,30 +96,17 @@ func frontOf(t *testing.T, r *testRegistry, edit func(*http.Response) error, adm
 	return front
 }
 
-// The registry asks who comes, the probe does not.
+// Doctor gets a token like any other client, with what docker login has kept.
 func TestDoctorLogsIn(t *testing.T) {
-	r := newRegistry(t, registry.Rules{ReferrersHeader: registry.HeaderAlways})
-	front := frontOf(t, r, nil, func(w http.ResponseWriter, req *http.Request) bool {
-		name, password, _ := req.BasicAuth()
-		probed := strings.HasPrefix(req.URL.Path, "/v2/_berth/")
-		if probed && name != "" {
-			t.Errorf("%s was sent credentials", req.URL.Path)
-		}
-		if !probed && name+":"+password != "ann:secret" {
-			w.Header().Set("Www-Authenticate", `Basic realm="test"`)
-			http.Error(w, "who are you?", http.StatusUnauthorized)
-			return false
-		}
-		return true
-	})
-	host := strings.TrimPrefix(front.URL, "http://")
-	status, out, _ := berthDoctor(t, "{}", front.URL)
-	if says := "docker login " + host; status != 1 || !strings.Contains(out, says) {
+	g := startGuarded(t, t.TempDir(), accessPolicy+
+		"  - {name: examination, allow: [pull, push, delete], to: [\"user:root\"], repositories: [berth-doctor/**]}\n")
+	status, out, _ := berthDoctor(t, "{}", g.url)
+	if says := "that you may push to berth-doctor/probe"; status != 1 || !strings.Contains(out, says) {
 		t.Errorf("without credentials: got status %d, want 1 and %q in\n%s", status, says, out)
 	}
-	secret := base64.StdEncoding.EncodeToString([]byte("ann:secret"))
-	status, out, log := berthDoctor(t, `{"auths":{"`+host+`":{"auth":"`+secret+`"}}}`, front.URL)
-	if status != 0 {
+	secret := base64.StdEncoding.EncodeToString([]byte("root:correct horse"))
+	status, out, log := berthDoctor(t, `{"auths":{"`+g.host()+`":{"auth":"`+secret+`"}}}`, g.url)
+	if status != 0 || !strings.Contains(out, "/token answers") {
 		t.Errorf("with credentials: got status %d, %q and\n%s", status, log, out)
 	}
 }

@@ -12,15 +12,23 @@ import (
 
 type commands struct {
 	Serve   serve   `cmd:"" help:"Run a registry on this machine."`
+	Login   logIn   `cmd:"" help:"Log this machine in to a registry."`
+	Policy  policy  `cmd:"" help:"Read, change, test and explain who may do what."`
+	Robot   robot   `cmd:"" help:"Make and revoke the access keys of machines."`
+	Keys    keys    `cmd:"" help:"Replace what signs tokens."`
 	Tree    tree    `cmd:"" help:"Draw an image, its platforms and all that refers to it."`
 	Doctor  doctor  `cmd:"" help:"Examine a registry: does its front door do what is assumed?"`
 	Version version `cmd:"" help:"Print the version."`
 }
 
-// A terminal is where a command writes: results to out, the rest to err.
-type terminal struct{ out, err io.Writer }
+// A terminal is where a command writes, results to out and the rest to err, and
+// where it reads secrets.
+type terminal struct {
+	out, err io.Writer
+	in       io.Reader
+}
 
-func main() { os.Exit(run(os.Args[1:], terminal{os.Stdout, os.Stderr})) }
+func main() { os.Exit(run(os.Args[1:], terminal{out: os.Stdout, err: os.Stderr, in: os.Stdin})) }
 
 // run returns the exit status: 1 for a command that failed, 2 for one that was
 // not understood.

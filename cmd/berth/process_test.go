@@ -46,7 +46,7 @@ func command(t testing.TB, args ...string) *exec.Cmd {
 	return cmd
 }
 
-var startLine = regexp.MustCompile(`^berth serves (https?://\S+) from (\S+)\n$`)
+var startLine = regexp.MustCompile(`^berth serves (https?://\S+) from ([^\s,]+)(, open to .*)?\n$`)
 
 // start runs `berth serve` on a free port and returns when it says that it is
 // ready. It is killed at the end of the test if it still runs.

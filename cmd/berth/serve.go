@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -24,11 +25,18 @@ import (
 
 // serve is the command that runs a registry.
 type serve struct {
-	Listen    string           `default:"127.0.0.1:5000" env:"BERTH_LISTEN" help:"Address to listen on; port 0 takes a free one."`
-	Data      string           `default:"./berth-data" env:"BERTH_DATA" help:"Folder that holds everything; it is made if need be."`
-	Config    string           `env:"BERTH_CONFIG" placeholder:"FILE" help:"Settings by repository, in YAML; a changed file is read again."`
-	TLSCert   string           `name:"tls-cert" and:"tls" env:"BERTH_TLS_CERT" placeholder:"FILE" help:"Certificate chain in PEM; with it the registry speaks HTTPS."`
-	TLSKey    string           `name:"tls-key" and:"tls" env:"BERTH_TLS_KEY" placeholder:"FILE" help:"The certificate's private key in PEM."`
+	Listen  string `default:"127.0.0.1:5000" env:"BERTH_LISTEN" help:"Address to listen on; port 0 takes a free one."`
+	Data    string `default:"./berth-data" env:"BERTH_DATA" help:"Folder that holds everything; it is made if need be."`
+	Config  string `env:"BERTH_CONFIG" placeholder:"FILE" help:"Settings by repository, in YAML; a changed file is read again."`
+	TLSCert string `name:"tls-cert" and:"tls" env:"BERTH_TLS_CERT" placeholder:"FILE" help:"Certificate chain in PEM; with it the registry speaks HTTPS."`
+	TLSKey  string `name:"tls-key" and:"tls" env:"BERTH_TLS_KEY" placeholder:"FILE" help:"The certificate's private key in PEM."`
+
+	Policy    string        `xor:"access" env:"BERTH_POLICY" placeholder:"FILE" help:"Who may do what, in YAML; a changed file is read again. Nothing is allowed but by a rule."`
+	Open      bool          `xor:"access" env:"BERTH_OPEN" help:"Let everybody do everything, also from other machines."`
+	Users     string        `env:"BERTH_USERS" placeholder:"FILE" help:"Users and their passwords, as htpasswd -B writes them; a changed file is read again."`
+	URL       string        `name:"url" env:"BERTH_URL" placeholder:"URL" help:"Where clients find this registry if something stands in front of it, such as https://registry.example.com."`
+	TokenLife time.Duration `default:"5m" env:"BERTH_TOKEN_LIFE" help:"How long tokens are good for: 5m to 15m."`
+
 	LogFormat telemetry.Format `enum:"text,json" default:"text" env:"BERTH_LOG_FORMAT" help:"How a line of the log looks: text or json."`
 	LogLevel  slog.Level       `default:"info" env:"BERTH_LOG_LEVEL" help:"Log from this level on: debug, info, warn or error; requests are info."`
 	Pprof     string           `env:"BERTH_PPROF" placeholder:"HOST:PORT" help:"Loopback address at which to offer Go's profiles."`
@@ -37,16 +45,23 @@ type serve struct {
 // Help is what berth serve --help says beneath the flags.
 func (serve) Help() string {
 	return `The registry keeps all it has in one folder, needs nothing else, and logs to
-standard error one line for each request. It asks nobody who they are: whoever
-reaches the address may push, pull and delete. /healthz and /metrics are beside
-/v2/. Interrupt it once to let requests finish, twice to end at once.
+standard error one line for each request. /healthz and /metrics are beside /v2/.
+Interrupt it once to let requests finish, twice to end at once.
 
-Example:
+Without a policy it asks nobody who they are, and then listens to this machine
+only. With one, nobody may do anything but what a rule allows. Robots are made
+with berth robot, by whoever a rule allows admin, or while the registry does not
+run with --data.
+
+Examples:
 
   berth serve &
   skopeo copy --dest-tls-verify=false \
     docker://docker.io/library/alpine docker://127.0.0.1:5000/team/alpine:1
-  berth tree 127.0.0.1:5000/team/alpine:1`
+  berth tree 127.0.0.1:5000/team/alpine:1
+
+  berth serve --listen :5000 --policy policy.yaml --users htpasswd \
+    --url https://registry.example.com`
 }
 
 // Run serves until a signal comes.
@@ -54,6 +69,9 @@ func (c *serve) Run(t terminal) error {
 	buffered := telemetry.NewWriter(t.err)
 	defer buffered.Flush()
 	log := telemetry.NewLogger(buffered, c.LogFormat, c.LogLevel)
+	if err := c.checkAccess(); err != nil {
+		return err
+	}
 
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -76,7 +94,11 @@ func (c *serve) Run(t terminal) error {
 	if err != nil {
 		return err
 	}
-	server, err := c.server(d, rules, log)
+	guard, err := c.guard(ctx, d, &background, log)
+	if err != nil {
+		return err
+	}
+	server, err := c.server(d, rules, guard, log)
 	if err != nil {
 		return err
 	}
@@ -88,10 +110,10 @@ func (c *serve) Run(t terminal) error {
 	if err := d.sign(c.url(listener.Addr())); err != nil {
 		log.Warn("no note of who holds the data folder", "error", err)
 	}
-	if _, err := fmt.Fprintf(t.out, "berth serves %s from %s\n", c.url(listener.Addr()), c.Data); err != nil {
+	if _, err := fmt.Fprintf(t.out, "berth serves %s from %s%s\n", c.url(listener.Addr()), c.Data, c.openTo(listener.Addr())); err != nil {
 		return fmt.Errorf("print the address: %w", err)
 	}
-	warnIfOpen(listener.Addr(), log)
+	c.warnIfOpen(listener.Addr(), log)
 	if err := c.profile(ctx, &background, log); err != nil {
 		return err
 	}
@@ -117,17 +139,17 @@ func (c *serve) rules(ctx context.Context, background *sync.WaitGroup, log *slog
 }
 
 // server puts the registry together.
-func (c *serve) server(d *data, o registry.Options, log *slog.Logger) (*server, error) {
+func (c *serve) server(d *data, o registry.Options, g guard, log *slog.Logger) (*server, error) {
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	recorder := telemetry.New(log, metrics)
-	api := distribution.New(registry.New(d.table, d.blobs, o), distribution.Options{Observe: recorder.Observe, Log: log})
+	api := distribution.New(registry.New(d.table, d.blobs, o), distribution.Options{Observe: recorder.Observe, Gate: g.gate, Log: log})
 	s := &server{handler: site{
 		registry: recorder.CountInFlight(paced(probe.New(api), patience)),
-		pages:    pages(d.table, metrics),
+		pages:    pages(d.table, metrics, g.desk),
 	}}
 	if c.TLSCert == "" {
 		return s, nil
@@ -152,9 +174,9 @@ func (c *serve) url(addr net.Addr) string {
 	return scheme + "://" + net.JoinHostPort(cmp.Or(host, "localhost"), port)
 }
 
-// warnIfOpen says what listening on more than the machine itself means.
-func warnIfOpen(addr net.Addr, log *slog.Logger) {
-	if tcp, ok := addr.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
+// warnIfOpen says what being open to more than the machine itself means.
+func (c *serve) warnIfOpen(addr net.Addr, log *slog.Logger) {
+	if c.Policy == "" && !isLocal(addr) {
 		log.Warn("whoever reaches this address may push, pull and delete", "address", addr.String())
 	}
 }

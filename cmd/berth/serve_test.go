@@ -27,7 +27,7 @@ import (
 func TestServeSaysWhereItIsAndLogs(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "made", "if", "need", "be")
 	p := start(t, data, "--log-format", "json")
-	if got, want := p.line, "berth serves "+p.url+" from "+data+"\n"; got != want {
+	if got, want := p.line, "berth serves "+p.url+" from "+data+", open to everybody on this machine\n"; got != want {
 		t.Errorf("first line: got %q, want %q", got, want)
 	}
 	resp, body := call(t, "GET", p.url+"/v2/", "", nil)
@@ -290,7 +290,7 @@ func TestCommandsThatAreWrong(t *testing.T) {
 		status int
 		says   string
 	}{
-		{"", 2, `expected one of "serve", "tree", "doctor", "version"`},
+		{"", 2, `expected one of "serve", "login", "policy", "robot", "keys"`},
 		{"serv", 2, `did you mean "serve"?`},
 		{"serve --colour", 2, "unknown flag --colour"},
 		{"serve --log-level loud", 2, `"loud"`},
@@ -302,6 +302,25 @@ func TestCommandsThatAreWrong(t *testing.T) {
 		{"serve --data " + broken, 1, "make the data folder"},
 		{"serve --config " + broken, 1, broken + `:2:5: unknown field "patern"`},
 		{"serve --config absent.yaml", 1, "absent.yaml"},
+		{"serve --listen 0.0.0.0:0", 1, "0.0.0.0:0 can be reached by others, who could all push, pull and delete: give a --policy, or --open if that is meant"},
+		{"serve --policy absent.yaml", 1, "read the policy: open absent.yaml"},
+		{"serve --policy " + broken, 1, broken + ":1:1"},
+		{"serve --policy x --open", 2, "--policy and --open can't be used together"},
+		{"serve --users x", 1, "--users: without a --policy nobody is asked who they are"},
+		{"serve --token-life 4m", 1, "--token-life: 4m0s is not between 5m0s and 15m0s"},
+		{"serve --url registry.example.com", 1, `--url: "registry.example.com" is not the address of a registry`},
+		{"serve --url https://example.com/berth", 1, "is not the address of a registry"},
+		{"robot create x", 2, "missing flags: --registry=URL or --table=NAME or --data=FOLDER"},
+		{"robot create x --table t --data d", 2, "can't be used together"},
+		{"robot create x --registry r.test --expires 9", 1, `--expires: "9" is not a number of days (90d)`},
+		{"robot rotate x --registry r.test --overlap soon", 1, `--overlap: "soon" is not a number of days (90d) or hours (12h)`},
+		{"policy set x --registry r.test", 2, "no such file"},
+		{"keys rotate", 2, "missing flags: --registry=URL or --data=FOLDER"},
+		{"login r.test", 2, "missing flags: --username=USER or --aws"},
+		{"login r.test -u x", 1, "--username and --password-stdin come together"},
+		{"login r.test --aws --github", 2, "can't be used together"},
+		{"login https://user:pw@r.test --aws", 1, "the URL has credentials in it"},
+		{"login r.test --oidc-token-file absent", 1, "read the token: open "},
 		{"serve --listen 127.0.0.1:0 --pprof 0.0.0.0:0", 1, "--pprof: 0.0.0.0 is not a loopback address"},
 	} {
 		out, err := command(t, strings.Fields(c.args)...).CombinedOutput()
@@ -314,7 +333,7 @@ func TestCommandsThatAreWrong(t *testing.T) {
 
 func TestHelpAndVersion(t *testing.T) {
 	for args, says := range map[string]string{
-		"--help":       "serve      Run a registry on this machine.",
+		"--help":       "serve             Run a registry on this machine.",
 		"serve --help": `--listen="127.0.0.1:5000"`,
 		"tree --help":  "berth tree 127.0.0.1:5000/team/app:1",
 		"version":      "berth ",

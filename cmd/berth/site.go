@@ -29,11 +29,17 @@ func (s site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.pages.ServeHTTP(w, r)
 }
 
-// pages are for whoever runs the registry.
-func pages(t table.Store, metrics prometheus.Gatherer) http.Handler {
+// pages are for whoever runs the registry and, where there is a desk, for who
+// wants a token.
+func pages(t table.Store, metrics prometheus.Gatherer, desk http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
 	mux.Handle("GET /healthz", health(t))
+	if desk != nil {
+		desk = paced(desk, patience)
+		mux.Handle("/token", desk)
+		mux.Handle("/_berth/", desk)
+	}
 	return mux
 }
 

@@ -36,7 +36,7 @@ func newRegistry(t *testing.T, rules registry.Rules) *testRegistry {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.close(log) })
-	s, err := new(serve).server(d, registry.Options{Rules: func(string) registry.Rules { return rules }}, log)
+	s, err := new(serve).server(d, registry.Options{Rules: func(string) registry.Rules { return rules }}, guard{}, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func berthTree(t *testing.T, host, rest string, flags ...string) string {
 	t.Setenv("DOCKER_CONFIG", t.TempDir())
 	var out, log strings.Builder
 	args := append([]string{"tree", host + rest}, flags...)
-	if status := run(args, terminal{&out, &log}); status != 0 {
+	if status := run(args, terminal{out: &out, err: &log}); status != 0 {
 		t.Fatalf("berth tree %s: exit status %d: %s", rest, status, log.String())
 	}
 	return strings.ReplaceAll(out.String(), host, "registry.test")
@@ -207,7 +207,7 @@ func TestTreeThatCannotBeDrawn(t *testing.T) {
 		"127.0.0.1:1/app:1 --plain-http --bad": "unknown flag",
 	} {
 		var log strings.Builder
-		status := run(append([]string{"tree"}, strings.Fields(args)...), terminal{io.Discard, &log})
+		status := run(append([]string{"tree"}, strings.Fields(args)...), terminal{out: io.Discard, err: &log})
 		if status == 0 || !strings.Contains(log.String(), says) {
 			t.Errorf("berth tree %s: got status %d and %q, want %q in it", args, status, log.String(), says)
 		}

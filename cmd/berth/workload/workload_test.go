@@ -64,11 +64,13 @@ func TestGitHubsErrorsHaveNoSecrets(t *testing.T) {
 	}))
 	t.Cleanup(elsewhere.Close)
 	for name, answer := range map[string]http.HandlerFunc{
-		"an error":     func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusForbidden) },
-		"no token":     func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{}`)) },
-		"no JSON":      func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`<html>`)) },
-		"a redirect":   func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, http.StatusFound) },
-		"a large one":  func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"value":"` + strings.Repeat("x", 20<<10) + `"}`)) },
+		"an error":   func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusForbidden) },
+		"no token":   func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{}`)) },
+		"no JSON":    func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`<html>`)) },
+		"a redirect": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, http.StatusFound) },
+		"a large one": func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write([]byte(`{"value":"` + strings.Repeat("x", 20<<10) + `"}`))
+		},
 		"a hung up on": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 	} {
 		env := github(t, answer)

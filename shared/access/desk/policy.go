@@ -19,9 +19,9 @@ import (
 // documentName is what errors call a policy that came without a file's name.
 const documentName = "policy"
 
-// maxPolicy is the largest policy that is read, in bytes. Package document has
-// the limit that people are told.
-const maxPolicy = 256 << 10
+// maxPolicy is the most that is read of a policy, in bytes: more than one may
+// have, so that package document says by how much.
+const maxPolicy = 2 * document.MaxSize
 
 // getPolicy answers with the policy as it was written. Its ETag is the version
 // that a change can be made conditional on.

@@ -17,7 +17,7 @@ import (
 // those that others vouch for there is nobody to ask again, so theirs is short:
 // long enough for a build.
 const (
-	refreshLife  = 30 * 24 * time.Hour
+	refreshLife  = token.MaxRefreshLife
 	federateLife = time.Hour
 )
 
@@ -34,6 +34,10 @@ func (d *desk) refreshable(ctx context.Context, id login.Identity, now time.Time
 		Principal: id.Principal, Robot: id.Robot, Claims: id.Claims, Credential: id.Credential,
 		Service: d.Service, Issued: now, Expires: life,
 	})
+	if errors.Is(err, token.ErrTooLarge) {
+		d.Log.WarnContext(ctx, "no refresh token: too many claims", "principal", id.Principal.String())
+		return "", nil // who cannot be kept logged in is logged in all the same
+	}
 	if err != nil {
 		return "", fmt.Errorf("sign a refresh token: %w", err)
 	}

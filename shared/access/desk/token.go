@@ -2,6 +2,7 @@ package desk
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -103,6 +104,9 @@ func (d *desk) grant(ctx context.Context, a application, id login.Identity, stat
 		t.Policy = state.PolicyVersion
 	}
 	signed, err := d.Keys.Sign(ctx, t)
+	if errors.Is(err, token.ErrTooLarge) {
+		return grant{}, malformed("invalid_scope", "a token for all of that would not fit a request: ask for less at once")
+	}
 	if err != nil {
 		return grant{}, fmt.Errorf("sign a token: %w", err)
 	}

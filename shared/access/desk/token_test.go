@@ -1,6 +1,7 @@
 package desk_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -55,6 +56,24 @@ func TestNobodyGetsWhatAnybodyMay(t *testing.T) {
 	query.Set("offline_token", "true")
 	if g, _ := o.granted(o.get("", "", query)); g.RefreshToken != "" || g.Scope != "" {
 		t.Errorf("nobody got a token to keep: %+v", g)
+	}
+}
+
+// What would not fit the header of a request is refused at once, not later by a
+// gateway.
+func TestTokensThatWouldBeTooLarge(t *testing.T) {
+	o := newOffice(t, nil)
+	var many []string
+	for i := range 95 {
+		many = append(many, fmt.Sprintf("repository:team/%s%02d:pull,push", strings.Repeat("x", 50), i))
+	}
+	want(t, o.get("alice", "secret", scopes(many...)), http.StatusBadRequest, `"error":"invalid_scope"`)
+
+	o.people.claims["much"] = strings.Repeat("x", 8<<10)
+	query := scopes("repository:team/app:push")
+	query.Set("offline_token", "true")
+	if g, _ := o.granted(o.get("oidc", "a.good.jwt", query)); g.RefreshToken != "" || g.Scope == "" {
+		t.Errorf("with claims that are too many: got %+v", g)
 	}
 }
 

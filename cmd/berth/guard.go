@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/berthregistry/berth/shared/access/desk"
+	"github.com/berthregistry/berth/shared/access/door"
+	"github.com/berthregistry/berth/shared/access/federate"
+	"github.com/berthregistry/berth/shared/access/ledger"
+	"github.com/berthregistry/berth/shared/access/login"
+	"github.com/berthregistry/berth/shared/access/token"
+	"github.com/berthregistry/berth/shared/access/vault"
+	"github.com/berthregistry/berth/shared/distribution"
+)
+
+// service is what tokens of this registry are for.
+const service = "berth"
+
+// The bounds of --token-life. A client keeps a token for as long as it was told,
+// and a robot that was revoked keeps nothing: its tokens end with it.
+const (
+	shortestLife = 5 * time.Minute
+	longestLife  = 15 * time.Minute
+)
+
+// A guard is a registry's access control. The zero value is none.
+type guard struct {
+	gate distribution.Gate
+	desk http.Handler // of /token and /_berth/
+}
+
+// checkAccess says what cannot be meant.
+func (c *serve) checkAccess() error {
+	switch {
+	case c.TokenLife < shortestLife || c.TokenLife > longestLife:
+		return fmt.Errorf("--token-life: %v is not between %v and %v", c.TokenLife, shortestLife, longestLife)
+	case c.Policy == "" && c.Users != "":
+		return errors.New("--users: without a --policy nobody is asked who they are")
+	case c.URL == "":
+		return c.checkOpen()
+	}
+	u, err := url.Parse(c.URL)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil ||
+		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return fmt.Errorf("--url: %q is not the address of a registry, such as https://registry.example.com", c.URL)
+	}
+	return c.checkOpen()
+}
+
+// checkOpen refuses to be open to more than this machine by accident.
+func (c *serve) checkOpen() error {
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil || c.Policy != "" || c.Open || isLoopback(host) { // what is no address, listen says
+		return nil
+	}
+	return fmt.Errorf("%s can be reached by others, who could all push, pull and delete: give a --policy, or --open if that is meant", c.Listen)
+}
+
+// openTo is what the start line says of a registry that asks nobody who they
+// are.
+func (c *serve) openTo(addr net.Addr) string {
+	switch {
+	case c.Policy != "":
+		return ""
+	case isLocal(addr):
+		return ", open to everybody on this machine"
+	}
+	return ", open to everybody who reaches it"
+}
+
+func isLocal(addr net.Addr) bool {
+	tcp, ok := addr.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
+}
+
+// guard puts the access control together, if there is a policy.
+func (c *serve) guard(ctx context.Context, d *data, background *sync.WaitGroup, log *slog.Logger) (guard, error) {
+	if c.Policy == "" {
+		return guard{}, nil
+	}
+	file, err := openPolicy(c.Policy, log)
+	if err != nil {
+		return guard{}, err
+	}
+	kept := ledger.New(d.table, ledger.Options{Log: log})
+	providers, err := c.providers(kept, log)
+	if err != nil {
+		return guard{}, err
+	}
+	reload := make(chan os.Signal, 1)
+	signal.Notify(reload, syscall.SIGHUP)
+	background.Go(func() {
+		defer signal.Stop(reload)
+		file.follow(ctx, reload)
+	})
+	authenticator := login.New(kept, log, providers...)
+	verifier := token.NewVerifier(keysOf(kept.State), keysOf(kept.Reload), service, time.Now)
+	gate := door.New(door.Options{
+		State: file.state(kept), Verifier: verifier, Login: authenticator, Realm: c.realm, Service: service, Log: log,
+	})
+	return guard{gate, desk.New(desk.Options{
+		Ledger: kept, State: file.state(kept), File: file.text,
+		Login: authenticator, Keys: vault.Open(vault.File(d.keys()), kept.PublishKeys, time.Now), Verifier: verifier,
+		Service: service, Life: c.TokenLife, Gate: gate, Log: log,
+	})}, nil
+}
+
+// providers are whoever knows some of those who log in.
+func (c *serve) providers(kept *ledger.Ledger, log *slog.Logger) ([]login.Provider, error) {
+	providers := []login.Provider{login.Robots(kept), federate.OIDC(federate.Options{Log: log}), federate.STS(federate.Options{Log: log})}
+	if c.Users == "" {
+		return providers, nil
+	}
+	users, err := login.Users(c.Users, log, time.Now)
+	if err != nil {
+		return nil, err
+	}
+	return append(providers, users), nil
+}
+
+// keysOf returns the public keys of a state.
+func keysOf(state func(context.Context) (*ledger.State, error)) func(context.Context) ([]token.PublicKey, error) {
+	return func(ctx context.Context) ([]token.PublicKey, error) {
+		s, err := state(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return s.Keys, nil
+	}
+}
+
+// realm is where clients fetch tokens: where --url says, else at the address
+// that they came to.
+func (c *serve) realm(r *http.Request) string {
+	if c.URL != "" {
+		return strings.TrimRight(c.URL, "/") + "/token"
+	}
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	return scheme + "://" + r.Host + "/token"
+}

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/berthregistry/berth/shared/access/desk"
+)
+
+// keys are the commands about what signs tokens.
+type keys struct {
+	Rotate keysRotate `cmd:"" help:"Have tokens signed with a new key."`
+}
+
+type keysRotate struct {
+	atRegistry
+	atData
+}
+
+// Help is what berth keys rotate --help says beneath the flags.
+func (keysRotate) Help() string {
+	return `Nobody has to log in again: what the old key has signed is good for as long as it
+was made for. Do it at times, and when somebody has left who could read the key.`
+}
+
+// Run rotates the key.
+func (c *keysRotate) Run(t terminal) error {
+	open := func(context.Context, terminal) (*office, error) {
+		if c.Data != "" {
+			return openFolder(c.Data, t)
+		}
+		return openOffice(c.Registry)
+	}
+	return visit(open, t, func(ctx context.Context, o *office) error {
+		var done desk.Rotated
+		if err := o.ask(ctx, message{method: http.MethodPost, path: "/_berth/keys/rotate"}, &done); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(t.out, "key %s signs tokens from %s on\n", clean(done.Key), done.From.Local().Format("15:04:05"))
+		return err
+	})
+}
