@@ -17,20 +17,23 @@ const (
 	registryHeader = "X-Berth-Registry"
 )
 
-// parameters are those of a presigned request for GetCallerIdentity, with what
-// each must look like. There are no others, and each is there once: of two,
-// STS might read the other one.
-var parameters = map[string]*regexp.Regexp{
-	"Action":               regexp.MustCompile(`^GetCallerIdentity$`),
-	"Version":              regexp.MustCompile(`^2011-06-15$`),
-	"X-Amz-Algorithm":      regexp.MustCompile(`^AWS4-HMAC-SHA256$`),
-	"X-Amz-Credential":     regexp.MustCompile(`^[A-Za-z0-9]{8,128}/[0-9]{8}/[a-z0-9-]{1,40}/sts/aws4_request$`),
-	"X-Amz-Date":           regexp.MustCompile(`^[0-9]{8}T[0-9]{6}Z$`),
-	"X-Amz-Expires":        regexp.MustCompile(`^[1-9][0-9]{0,2}$`),
-	"X-Amz-SignedHeaders":  regexp.MustCompile(`^host;x-berth-registry$`),
-	"X-Amz-Signature":      regexp.MustCompile(`^[0-9a-f]{64}$`),
-	"X-Amz-Security-Token": regexp.MustCompile(`^[!-~]+$`),
-}
+// A presigned request for GetCallerIdentity has these parameters and no others,
+// each of them once: of two, STS might read the other one.
+var (
+	fixed = map[string]string{
+		"Action":              "GetCallerIdentity",
+		"Version":             "2011-06-15",
+		"X-Amz-Algorithm":     "AWS4-HMAC-SHA256",
+		"X-Amz-SignedHeaders": "host;x-berth-registry",
+	}
+	shaped = map[string]*regexp.Regexp{
+		"X-Amz-Credential":     regexp.MustCompile(`^[A-Za-z0-9]+/[0-9]+/[a-z0-9-]+/sts/aws4_request$`),
+		"X-Amz-Date":           regexp.MustCompile(`^[0-9]+T[0-9]+Z$`),
+		"X-Amz-Expires":        regexp.MustCompile(`^[1-9][0-9]?[0-9]?$`),
+		"X-Amz-Signature":      regexp.MustCompile(`^[0-9a-f]+$`),
+		"X-Amz-Security-Token": regexp.MustCompile(`^[!-~]+$`),
+	}
+)
 
 const optional = "X-Amz-Security-Token" // keys that last have none
 
@@ -85,7 +88,7 @@ func checkPlace(u, endpoint *url.URL) error {
 	switch {
 	case u.Scheme != scheme || !known:
 		return errors.New("it does not go to STS")
-	case u.EscapedPath() != "/" || u.User != nil || u.Fragment != "" || u.Opaque != "":
+	case u.Path != "/" || u.User != nil || u.Fragment != "" || u.Opaque != "":
 		return errors.New("it has more than a host and a query")
 	}
 	return nil
@@ -97,19 +100,22 @@ func readQuery(text string) (url.Values, error) {
 	if err != nil {
 		return nil, errors.New("its query cannot be parsed")
 	}
-	for name := range query {
-		if _, known := parameters[name]; !known {
+	for name, values := range query {
+		want, pinned := fixed[name]
+		shape, known := shaped[name]
+		switch {
+		case !pinned && !known:
 			return nil, errors.New("it has a parameter that does not belong to it")
-		}
-	}
-	for name, form := range parameters {
-		values := query[name]
-		if name == optional && len(values) == 0 {
-			continue
-		}
-		if len(values) != 1 || !form.MatchString(values[0]) {
+		case len(values) != 1 || pinned && values[0] != want || known && !shape.MatchString(values[0]):
 			return nil, errors.New("its " + name + " is not what it must be")
 		}
+	}
+	wanted := len(fixed) + len(shaped)
+	if !query.Has(optional) {
+		wanted--
+	}
+	if len(query) != wanted {
+		return nil, errors.New("it lacks a parameter")
 	}
 	return query, nil
 }
@@ -119,7 +125,7 @@ func readQuery(text string) (url.Values, error) {
 func lifetime(query url.Values, now time.Time) (until time.Time, err error) {
 	date := query.Get("X-Amz-Date")
 	begin, err := time.Parse(dateForm, date)
-	if err != nil || strings.Split(query.Get("X-Amz-Credential"), "/")[1] != date[:len("20060102")] {
+	if err != nil || !strings.Contains(query.Get("X-Amz-Credential"), "/"+date[:len("20060102")]+"/") {
 		return until, errors.New("its date is none, or not that of its credential")
 	}
 	seconds, err := strconv.Atoi(query.Get("X-Amz-Expires"))
