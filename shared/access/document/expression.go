@@ -75,7 +75,7 @@ func program(text string) (cel.Program, error) {
 		return nil, &misspelling{max(first.Location.Line(), 1), max(first.Location.Column(), 0) + 1, first.Message}
 	}
 	if t := compiled.OutputType(); !t.IsExactType(cel.BoolType) && !t.IsExactType(cel.DynType) {
-		return nil, &misspelling{1, 1, fmt.Sprintf("the expression is a %s, and it should be true or false", t)}
+		return nil, &misspelling{1, 1, fmt.Sprintf("the expression is of type %s, and it should be true or false", t)}
 	}
 	p, err := env.Program(compiled, cel.CostLimit(maxCost))
 	if err != nil {

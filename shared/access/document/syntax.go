@@ -1,6 +1,7 @@
 package document
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/goccy/go-yaml"
@@ -79,20 +80,40 @@ func empty(node ast.Node) bool {
 	return false
 }
 
-// checkNesting refuses brackets in brackets before the YAML package follows
-// them down. Those in text count as well, but there they are closed again.
+// checkNesting refuses what is nested deep in few bytes, before the YAML package
+// follows it down: brackets in brackets, and lists in lists on one line. Those
+// in text count as well, but there they are closed again.
 func checkNesting(text []byte) error {
-	depth := 0
-	for _, c := range text {
-		switch c {
-		case '[', '{':
-			depth++
-		case ']', '}':
-			depth = max(depth-1, 0)
+	open := 0
+	for line := range bytes.Lines(text) {
+		if leadingMarks(line) > maxDepth {
+			return fmt.Errorf("a line begins more than %d lists in lists", maxDepth)
 		}
-		if depth > maxDepth {
-			return fmt.Errorf("more than %d brackets are open at once", maxDepth)
+		for _, c := range line {
+			switch c {
+			case '[', '{':
+				open++
+			case ']', '}':
+				open = max(open-1, 0)
+			}
+			if open > maxDepth {
+				return fmt.Errorf("more than %d brackets are open at once", maxDepth)
+			}
 		}
 	}
 	return nil
+}
+
+// leadingMarks counts the hyphens and question marks that a line begins with.
+func leadingMarks(line []byte) (n int) {
+	for _, c := range line {
+		switch c {
+		case '-', '?':
+			n++
+		case ' ', '\t':
+		default:
+			return n
+		}
+	}
+	return n
 }
