@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/berthregistry/berth/shared/pattern"
@@ -29,49 +30,62 @@ func (d Decision) Allowed() bool { return !d.Tags.None() }
 // some tags is limited to tags from then on: the rest of the repository may be
 // reachable from those as well.
 func (p *Policy) Decide(who Principal, repo string, a Action) Decision {
-	if !p.knows(&who) {
-		return Decision{}
-	}
-	var d deciding
-	for i := range p.compiled.rules {
-		r := &p.compiled.rules[i]
-		if r.fits(&who, repo, a) != Fits {
-			continue
-		}
-		if r.deny && len(r.tags) == 0 {
-			return Decision{Rule: r.name}
-		}
-		d.add(r)
-	}
-	return d.decision()
+	d := [1]deciding{{action: a}}
+	p.decide(&who, repo, d[:])
+	return d[0].decision()
 }
 
-// deciding is what the rules looked at so far say. Where the limits are nil, no
-// rule spoke of tags.
+// decide looks once through the rules for several actions, as it takes longest
+// to find out whether a rule is about somebody.
+func (p *Policy) decide(who *Principal, repo string, asked []deciding) {
+	if !p.knows(who) {
+		return
+	}
+	for i := range p.compiled.rules {
+		r := &p.compiled.rules[i]
+		if !slices.ContainsFunc(asked, func(d deciding) bool { return r.has(d.action) }) {
+			continue
+		}
+		if !r.here(repo) || r.whom.fit(who, r.deny) != Fits {
+			continue
+		}
+		for j := range asked {
+			if r.has(asked[j].action) {
+				asked[j].add(r)
+			}
+		}
+	}
+}
+
+// deciding is what the rules looked at so far say to one action.
 type deciding struct {
-	whole *rule // the first that allows all
-	some  *rule // the first that allows some tags
-	allow [][]pattern.Tag
-	deny  [][]pattern.Tag
+	action Action
+	denied *rule // the first that denies all
+	whole  *rule // the first that allows all
+	some   *rule // the first that allows some tags
+	allow  [][]pattern.Tag
+	deny   [][]pattern.Tag // nil as long as no rule took away tags
 }
 
 func (d *deciding) add(r *rule) {
 	switch {
+	case r.deny && len(r.tags) == 0:
+		d.denied = cmp.Or(d.denied, r)
 	case r.deny:
 		d.deny = append(d.deny, r.tags)
 	case len(r.tags) > 0:
+		d.some = cmp.Or(d.some, r)
 		d.allow = append(d.allow, r.tags)
-		if d.some == nil {
-			d.some = r
-		}
-	case d.whole == nil:
-		d.whole = r
+	default:
+		d.whole = cmp.Or(d.whole, r)
 	}
 }
 
 func (d *deciding) decision() Decision {
 	allow, deny := d.allow, d.deny
 	switch {
+	case d.denied != nil:
+		return Decision{Rule: d.denied.name}
 	case d.whole != nil && deny == nil:
 		return Decision{Tags: registry.AllTags(), Rule: d.whole.name}
 	case d.whole != nil:

@@ -61,13 +61,18 @@ func (r *rule) fits(who *Principal, repo string, a Action) Fit {
 	switch {
 	case !r.has(a):
 		return OtherAction
-	case a != Admin && !r.about(repo):
+	case !r.here(repo):
 		return OtherRepository
 	}
 	return r.whom.fit(who, r.deny)
 }
 
-func (r *rule) about(repo string) bool {
+// here says whether the rule is about a repository. Those with Admin have no
+// other action, and are about none.
+func (r *rule) here(repo string) bool {
+	if r.has(Admin) {
+		return true
+	}
 	for i := range r.repositories {
 		if r.repositories[i].Match(repo) {
 			return true
@@ -158,14 +163,11 @@ func (w *whom) stars(who *Principal) bool {
 }
 
 func (w *whom) plainly(who *Principal) bool {
-	if len(w.plain) == 0 {
-		return false
+	_, ok := w.plain[name{who.Kind, who.Name}]
+	if !ok && who.Kind == AWS {
+		_, ok = w.plain[name{who.Kind, who.Subject}]
 	}
-	if _, ok := w.plain[name{who.Kind, who.Name}]; ok {
-		return true
-	}
-	_, ok := w.plain[name{who.Kind, who.Subject}]
-	return ok && who.Kind == AWS
+	return ok
 }
 
 // matched is what stars are matched against.

@@ -62,12 +62,20 @@ func (s *Session) Rights(repo string, hints []oci.Reference) registry.Rights {
 	if repo == "" {
 		return registry.Rights{Elsewhere: s.catalogued}
 	}
+	asked := [...]deciding{{action: Pull}, {action: Push}, {action: Tag}, {action: Attach}, {action: Delete}}
+	s.Policy.decide(&s.Principal, repo, asked[:])
+	narrowed := func(d *deciding) registry.Tags {
+		if s.Scopes != nil && !covers(s.Scopes, repo, d.action) {
+			return registry.Tags{}
+		}
+		return d.decision().Tags
+	}
 	return registry.Rights{
-		Pull:      s.May(repo, Pull).Tags,
-		Push:      s.May(repo, Push).Tags,
-		Tag:       s.May(repo, Tag).Tags,
-		Attach:    s.May(repo, Attach).Tags,
-		Delete:    s.May(repo, Delete).Tags,
+		Pull:      narrowed(&asked[0]),
+		Push:      narrowed(&asked[1]),
+		Tag:       narrowed(&asked[2]),
+		Attach:    narrowed(&asked[3]),
+		Delete:    narrowed(&asked[4]),
 		Who:       s.remembered(),
 		Hints:     hints,
 		Elsewhere: func(other string) registry.Rights { return s.Rights(other, nil) },

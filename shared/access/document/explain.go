@@ -7,7 +7,6 @@ import (
 
 	"github.com/berthregistry/berth/shared/access"
 	"github.com/berthregistry/berth/shared/pattern"
-	"github.com/berthregistry/berth/shared/registry"
 )
 
 // An Answer is what a policy says to a request.
@@ -47,7 +46,7 @@ type Step struct {
 // principal with claims comes from Evaluate.
 func Explain(p *access.Policy, who access.Principal, repo, tag string, a access.Action) Explanation {
 	d := p.Decide(who, repo, a)
-	e := Explanation{Who: who, Repository: repo, Tag: tag, Action: a, Answer: answer(d.Tags, tag), Rule: d.Rule}
+	e := Explanation{Who: who, Repository: repo, Tag: tag, Action: a, Answer: answer(d, tag), Rule: d.Rule}
 	for i := range p.Rules {
 		r := &p.Rules[i]
 		e.Steps = append(e.Steps, Step{Rule: r.Name, Deny: r.Deny, Reason: reason(p, i, who, repo, tag, a)})
@@ -61,11 +60,11 @@ func Explain(p *access.Policy, who access.Principal, repo, tag string, a access.
 	return e
 }
 
-func answer(tags registry.Tags, tag string) Answer {
+func answer(d access.Decision, tag string) Answer {
 	switch {
-	case tag != "" && tags.Has(tag), tags.All():
+	case tag != "" && d.Tags.Has(tag), d.Tags.All():
 		return Allowed
-	case tag == "" && !tags.None():
+	case tag == "" && d.Allowed():
 		return Partly
 	}
 	return Denied
