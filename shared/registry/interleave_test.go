@@ -176,7 +176,7 @@ func view(tab *memTable, strict bool) string {
 		kind, name, _ := strings.Cut(key.Sort, "#")
 		line := repo + " " + kind + " " + name
 		switch kind {
-		case "upload", "parent":
+		case "upload", "parent", "sent":
 			ok = false
 		case "manifest":
 			// What counts nothing is left by a push that did not arrive, or by

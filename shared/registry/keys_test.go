@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/berthregistry/berth/shared/oci"
 	"github.com/berthregistry/berth/shared/registry"
@@ -98,4 +99,32 @@ func TestKeysOfAPush(t *testing.T) {
 		}
 	}
 	check("repos repo#team/app")
+}
+
+// TestKeysOfALimitedPush lists what a push leaves behind beyond that where it
+// counts who has sent something.
+func TestKeysOfALimitedPush(t *testing.T) {
+	tab, obj := stores(t)
+	book := &diary{Store: tab, keys: map[table.Key]bool{}}
+	tm := newTeamOn(t, book, obj, registry.Options{})
+	dev := only("dev")
+	tm.reg = tm.reg.For(registry.Rights{Pull: dev, Push: dev, Tag: dev, Who: "alice"})
+	config := tm.blob(100)
+	img := tm.mustPut("dev", image(config, nil, nil))
+	const alice = "2bd806c97f0e00af1a1fc3328fa763a9269723c8db8fac4f93af71db186d6e90" // by sha256sum
+	for _, d := range []oci.Digest{config.Digest, img.Digest} {
+		item, err := tab.Get(t.Context(), table.Key{Partition: "repo#team/app", Sort: "sent#" + string(d) + "#" + alice})
+		if in := time.Until(item.Expires); err != nil || in < 23*time.Hour || in > 24*time.Hour {
+			t.Errorf("%s: %v, expires in %v", d, err, in)
+		}
+	}
+	n := 0
+	for key := range book.keys {
+		if strings.HasPrefix(key.Sort, "sent#") {
+			n++
+		}
+	}
+	if n != 2 {
+		t.Errorf("%d notes of what was sent, want 2", n)
+	}
 }

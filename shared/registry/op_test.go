@@ -22,6 +22,14 @@ type op struct {
 
 func sure(o op) op { o.sure = true; return o }
 
+// as is an op of somebody with these rights.
+func as(w registry.Rights, o op) op {
+	o.name = w.Who + " limited: " + o.name
+	do := o.do
+	o.do = func(ctx context.Context, r *registry.Registry) (string, error) { return do(ctx, r.For(w)) }
+	return o
+}
+
 // An outcome is what a client got to know of an op.
 type outcome struct {
 	end  ending

@@ -210,8 +210,10 @@ func TestListsShowWhatMayBePulled(t *testing.T) {
 	s.do(putBlob(home, s.config), putBlob(other, s.config), putBlob(third, s.config))
 	s.do(push(s.plain, "a", "dev-1", "dev-2", "m", "z"))
 	limited := reg.For(registry.Rights{
-		Pull:      registry.SomeTags(func(tag string) bool { return strings.HasPrefix(tag, "dev-") }),
-		Elsewhere: func(repo string) registry.Rights { return registry.Rights{Pull: map[string]registry.Tags{other: only("x")}[repo]} },
+		Pull: registry.SomeTags(func(tag string) bool { return strings.HasPrefix(tag, "dev-") }),
+		Elsewhere: func(repo string) registry.Rights {
+			return registry.Rights{Pull: map[string]registry.Tags{other: only("x")}[repo]}
+		},
 	})
 	for _, test := range []struct {
 		after string

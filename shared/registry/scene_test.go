@@ -93,7 +93,9 @@ func byDigest(body []byte) oci.Reference { return oci.Reference{Digest: oci.SHA2
 func byTag(tag string) oci.Reference { return oci.Reference{Tag: tag} }
 
 // scenes are what could get in each other's way.
-func scenes() []scene { return slices.Concat(blobScenes, referrerScenes, manifestScenes, uploadScenes) }
+func scenes() []scene {
+	return slices.Concat(blobScenes, referrerScenes, manifestScenes, uploadScenes, limitedScenes)
+}
 
 var blobScenes = []scene{
 	{name: "push an image, delete its blob", set: func(s *stage) [][]op {
@@ -205,6 +207,41 @@ var manifestScenes = []scene{
 		}
 		s.do(push(s.strewn, "1"))
 		return [][]op{{push(s.strewn, "2")}, {sure(deleteManifest(s.strewn))}, {deleteBlob(home, s.layers[7])}}
+	}},
+}
+
+// limited are the rights of somebody to the tag 1.
+func limited(who string) registry.Rights {
+	tags := only("1")
+	return registry.Rights{Pull: tags, Push: tags, Tag: tags, Attach: tags, Who: who, Hints: []oci.Reference{byTag("1")}}
+}
+
+var limitedScenes = []scene{
+	{name: "read what a tag leads to while the tag moves", set: func(s *stage) [][]op {
+		s.do(putBlob(home, s.config), putBlob(home, s.layer), push(s.ofLayer, "1"), push(s.plain))
+		reader := limited("")
+		return [][]op{
+			{as(reader, readBlob(home, s.layer)), as(reader, look(byDigest(s.ofLayer)))},
+			{sure(push(s.plain, "1")), as(reader, readBlob(home, s.layer))},
+		}
+	}},
+	{name: "two limited people push one image", set: func(s *stage) [][]op {
+		s.do(putBlob(home, s.layer), push(s.ofNothing(), "2"))
+		var clients [][]op
+		for _, who := range []string{"alice", "bob"} {
+			w := limited(who)
+			clients = append(clients, []op{
+				as(w, push(s.plain, "1")), sure(as(w, putBlob(home, s.config))), sure(as(w, push(s.plain, "1"))), as(w, readBlob(home, s.layer)),
+			})
+		}
+		return clients
+	}},
+	{name: "tag what only its owner sees while it is deleted", set: func(s *stage) [][]op {
+		s.do(as(limited("alice"), putBlob(home, s.config)), as(limited("alice"), push(s.plain)))
+		return [][]op{
+			{as(limited("alice"), push(s.plain, "1"))}, {as(limited("bob"), push(s.plain, "1"))},
+			{sure(deleteManifest(s.plain))}, {as(limited("bob"), look(byDigest(s.plain)))},
+		}
 	}},
 }
 

@@ -59,10 +59,14 @@ func (s *survey) item(repo, sort string, item table.Item) {
 		d := item.Str("digest")
 		s.expect(isLive(s.items[in(repo, "manifest#"+d)]), "tag %s of %s dangles", name, repo)
 		s.expect(s.has(in(repo, "parent#"+d+"#"+name)), "tag %s of %s has no edge", name, repo)
+		s.expect(item.Str("manifests") == s.named(repo, d), "tag %s of %s names other manifests than its index", name, repo)
 	case "parent":
 		child, parent, _ := strings.Cut(name, "#")
 		tagged := s.items[in(repo, "tag#"+parent)].Str("digest") == child
 		s.expect(tagged || strings.Contains(parent, ":"), "%s has an edge to tag %s, which does not name it", child, parent)
+	case "sent":
+		d, who, _ := strings.Cut(name, "#")
+		s.expect(!item.Expires.IsZero() && strings.Contains(d, ":") && len(who) == 64, "sent %s of %s stays for ever, or is misspelt", name, repo)
 	case "referrer":
 		parts := strings.Split(name, "#")
 		m := s.items[in(repo, "manifest#"+parts[len(parts)-1])]
@@ -116,6 +120,19 @@ func (s *survey) manifest(repo string, d oci.Digest, item table.Item) {
 		entry := "referrer#" + string(m.Subject.Digest) + "#" + m.ArtifactType + "#" + string(d)
 		s.expect(s.has(in(repo, entry)), "%s is not listed", entry)
 	}
+}
+
+// named is what the tag of a manifest says of the manifests that it lists.
+func (s *survey) named(repo, d string) string {
+	item := s.items[in(repo, "manifest#"+d)]
+	m, _ := oci.ParseManifest(item.Str("mediaType"), item.Bin("body"))
+	var digests []string
+	for _, c := range m.Children {
+		if c.Kind == oci.ChildManifest {
+			digests = append(digests, string(c.Digest))
+		}
+	}
+	return strings.Join(digests, "\n")
 }
 
 // counts holds the counts on a manifest to the referrers that are listed.
