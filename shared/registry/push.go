@@ -128,6 +128,8 @@ func (r *Registry) place(ctx context.Context, in *incoming) error {
 		return err
 	}
 	if met.manifest && met.as != in.parsed.MediaType {
+		// This is the one answer that tells of a manifest out of sight; it tells
+		// who has its bytes, and may read all that it lists.
 		return oci.ErrManifestInvalid.With(map[string]string{"mediaType": met.as},
 			"these bytes are here as %s, and are served as that", met.as)
 	}

@@ -16,8 +16,9 @@ import (
 // have sent. Everything else is to their push as if it were not here: who merely
 // knows a digest gains nothing by it, today or on the day that it comes.
 
-// maxOwned bounds the manifests that one push of an index looks into.
-const maxOwned = 1000
+// maxOwned bounds the manifests that one push of an index looks into; those
+// beyond it may not be referred to.
+const maxOwned = 300
 
 // An ownership decides what one push may refer to.
 type ownership struct {

@@ -17,7 +17,7 @@ type Tags struct {
 func AllTags() Tags { return Tags{all: true} }
 
 // SomeTags is the tags for which match is true, and what can be reached from
-// them; see Rights.
+// them; see Rights. Match is called by several goroutines at once.
 func SomeTags(match func(tag string) bool) Tags { return Tags{match: match} }
 
 // All says whether the right holds for the whole repository.
