@@ -110,7 +110,7 @@ func checkIssuer(p *Policy, i int) error {
 	if (t.Require == "") != (t.RequireText == "") {
 		return fault(place+".require", "the expression and its id come together")
 	}
-	if t.Require == "" && slices.Contains(shared, host) {
+	if t.Require == "" && slices.Contains(publicIssuers, host) {
 		return fault(place+".require", "%s vouches for everybody who uses it: say with require whose tokens are meant, such as claims.repository_owner == \"acme\"", host)
 	}
 	if len(t.Audiences) == 0 && len(p.Audiences) == 0 {
@@ -119,9 +119,9 @@ func checkIssuer(p *Policy, i int) error {
 	return checkAudiences(place+".audience", t.Audiences)
 }
 
-// shared are issuers with one URL for all of their customers. Without a word
+// publicIssuers have one URL for all of their customers. Without a word
 // about the claims "authenticated" would mean anybody there.
-var shared = []string{
+var publicIssuers = []string{
 	"token.actions.githubusercontent.com", "gitlab.com", "accounts.google.com", "agent.buildkite.com", "app.terraform.io",
 }
 
