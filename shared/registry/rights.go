@@ -130,12 +130,15 @@ func (w Rights) mayUpload(repo string) error {
 }
 
 // mayBegin is mayUpload before the first byte: it also fails if the bytes are
-// said to be for a tag that cannot be pushed afterwards.
+// said to be for a tag that cannot be pushed afterwards, nor be attached to. Who
+// may only attach pushes no tag, whatever they say.
 func (w Rights) mayBegin(repo string) error {
-	if err := w.mayUpload(repo); err != nil || !w.Attach.None() {
+	if err := w.mayUpload(repo); err != nil || w.Push.None() {
 		return err
 	}
-	forbidden := func(h oci.Reference) bool { return h.Tag != "" && !w.Push.Has(h.Tag) && !w.Tag.Has(h.Tag) }
+	forbidden := func(h oci.Reference) bool {
+		return h.Tag != "" && !w.Push.Has(h.Tag) && !w.Tag.Has(h.Tag) && !w.Attach.Has(h.Tag)
+	}
 	if i := slices.IndexFunc(w.Hints, forbidden); i >= 0 {
 		return denied("no right to push tag %q of %s", w.Hints[i].Tag, repo)
 	}

@@ -176,6 +176,8 @@ func TestHintOfForbiddenTag(t *testing.T) {
 	}{
 		{"right", registry.Rights{Push: dev, Tag: dev, Hints: []oci.Reference{byTag("dev")}}, nil},
 		{"forbidden", registry.Rights{Push: dev, Tag: dev, Hints: []oci.Reference{byTag("rel")}}, oci.ErrDenied},
+		{"forbidden, as a rule says push", registry.Rights{Push: dev, Tag: dev, Attach: dev, Hints: []oci.Reference{byTag("rel")}}, oci.ErrDenied},
+		{"forbidden, but to be attached to", registry.Rights{Push: dev, Attach: registry.AllTags(), Hints: []oci.Reference{byTag("rel")}}, nil},
 		{"one of two", registry.Rights{Push: dev, Tag: dev, Hints: []oci.Reference{byTag("dev"), byTag("rel")}}, oci.ErrDenied},
 		{"forbidden, but to be attached", registry.Rights{Attach: dev, Hints: []oci.Reference{byTag("rel")}}, nil},
 		{"a digest", registry.Rights{Push: dev, Hints: []oci.Reference{byDigest(nil)}}, nil},
