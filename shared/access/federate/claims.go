@@ -25,13 +25,10 @@ func readClaims(payload []byte) (claims, error) {
 	return c, nil
 }
 
-// judge returns the principal of claims that the issuer has signed, and when
-// they end. They must be meant for this registry and for this time (RFC 7519,
+// judge returns the principal of claims that trust's issuer has signed and that
+// name it, and when they end. They must be meant for this registry and for this time (RFC 7519,
 // section 4.1).
 func (c claims) judge(p *access.Policy, trust access.Trust, now time.Time) (who access.Principal, until time.Time, err error) {
-	if c["iss"] != trust.URL {
-		return who, until, refused("token of %s has another issuer", trust.Name)
-	}
 	audiences := trust.Audiences
 	if len(audiences) == 0 {
 		audiences = p.Audiences
