@@ -80,7 +80,7 @@ func (c *claims) check(life time.Duration) error {
 		return errors.New("it is for nobody")
 	case c.Expires <= c.Issued:
 		return errors.New("it would have ended before it began")
-	case c.Expires-c.Issued > int64(life/time.Second):
+	case c.Expires-int64(life/time.Second) > c.Issued: // the other way round it could overflow
 		return errors.New("it would live too long")
 	}
 	return nil
