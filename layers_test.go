@@ -65,10 +65,16 @@ var layers = map[string]layer{
 	"shared/requestlog":   {may: []string{"shared/oci", "shared/distribution"}},
 	"shared/telemetry":    {may: []string{"shared/oci", "shared/distribution", "shared/requestlog"}},
 
-	"shared/wire":   {may: []string{"shared/..."}, aws: true},
-	"functions/...": {may: []string{"shared/wire", "shared/gateway"}, aws: true},
+	// What makes tokens is apart: the other functions would pay for it at each
+	// cold start.
+	"shared/wire":        {may: []string{"shared/..."}, never: []string{"cel.dev/cel-go", "github.com/aws/aws-sdk-go-v2/service/ssm"}, aws: true},
+	"shared/wire/issuer": {may: []string{"shared/..."}, aws: true},
+	"functions/...":      {may: []string{"shared/wire", "shared/gateway"}, aws: true},
+	"functions/token":    {may: []string{"shared/wire", "shared/wire/issuer", "shared/gateway"}, aws: true},
 
-	"infra/localcloud":          {may: []string{"infra/localcloud/..."}, aws: true}, // the only one that sees those below
+	// The only one that sees those below. Its policy is put into the table as
+	// berth would.
+	"infra/localcloud":          {may: []string{"infra/localcloud/...", "shared/access/document", "shared/access/ledger", "shared/table/dynamo"}, aws: true},
 	"infra/localcloud/template": {never: []string{"net/http"}},
 
 	"infra/localcloud/stream":    {aws: true},

@@ -63,3 +63,23 @@ func TestFunctionWithoutSettings(t *testing.T) {
 		}
 	})
 }
+
+// What makes tokens is heavy: expressions, issuers, parameters. The functions
+// that carry bytes would pay for it at each cold start, if they linked it.
+func TestOnlyTokenIsHeavy(t *testing.T) {
+	heavy := []string{
+		"cel.dev/cel-go/", "github.com/coreos/go-oidc/", "github.com/aws/aws-sdk-go-v2/service/ssm",
+		"github.com/berthregistry/berth/shared/access/desk", "github.com/berthregistry/berth/shared/access/document",
+	}
+	each(t, func(t *testing.T, name string) {
+		out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "./"+name).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, prefix := range heavy {
+			if linked := strings.Contains("\n"+string(out), "\n"+prefix); linked != (name == "token") {
+				t.Errorf("links %s: %v", prefix, linked)
+			}
+		}
+	})
+}

@@ -92,7 +92,6 @@ var allowed = map[string][]string{
 	},
 	"Token": {
 		"dynamodb:BatchGetItem " + table + " about access",
-		"dynamodb:ConditionCheckItem " + table + " about access",
 		"dynamodb:DeleteItem " + table + " about access",
 		"dynamodb:GetItem " + table + " about access",
 		"dynamodb:PutItem " + table + " about access",

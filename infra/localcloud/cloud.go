@@ -77,6 +77,7 @@ func start(ctx context.Context, cfg config) (_ *cloud, err error) {
 		c.listenForRegistry,
 		c.startServices,
 		c.makeStores,
+		c.setPolicy,
 		c.build,
 		c.serveSTS,
 		c.serveGuards,

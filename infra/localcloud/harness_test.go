@@ -133,11 +133,13 @@ func (l *lines) String() string {
 	return l.buf.String()
 }
 
-// A client speaks plain HTTP to a registry, and follows no redirect.
+// A client speaks plain HTTP to a registry, and follows no redirect. The
+// registry alone is shown its authorization.
 type client struct {
-	t    *testing.T
-	base string
-	http *http.Client
+	t             *testing.T
+	base          string
+	authorization string
+	http          *http.Client
 }
 
 func newClient(t *testing.T, base string) *client {
@@ -157,7 +159,8 @@ func (r reply) String() string {
 	return fmt.Sprintf("%d %v %s", r.status, r.header, r.body[:min(len(r.body), 500)])
 }
 
-// do sends a request. The headers are names and values in turn.
+// do sends a request. The headers are names and values in turn; one without a
+// value is left out.
 func (c *client) do(method, path string, body []byte, headers ...string) reply {
 	c.t.Helper()
 	if strings.HasPrefix(path, "/") {
@@ -167,8 +170,13 @@ func (c *client) do(method, path string, body []byte, headers ...string) reply {
 	if err != nil {
 		c.t.Fatal(err)
 	}
+	if c.authorization != "" && strings.HasPrefix(path, c.base) {
+		req.Header.Set("Authorization", c.authorization)
+	}
 	for i := 0; i < len(headers); i += 2 {
-		req.Header.Set(headers[i], headers[i+1])
+		if req.Header.Del(headers[i]); headers[i+1] != "" {
+			req.Header.Set(headers[i], headers[i+1])
+		}
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

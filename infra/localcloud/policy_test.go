@@ -14,8 +14,8 @@ import (
 // what its role allows: nothing was refused, and nothing is allowed in vain.
 // Logs and traces are written by Lambda itself and not seen here.
 func TestPoliciesAreExact(t *testing.T) {
-	cl := newCloud(t)
-	c := newClient(t, cl.registryURL)
+	cl := newCloud(t, guarded(t))
+	c := cl.robot(t, "root")
 	for _, part := range []struct {
 		name  string
 		drive func(*client)
@@ -31,6 +31,9 @@ func TestPoliciesAreExact(t *testing.T) {
 		{"wrong digests", driveWrongDigests},
 		{"lost bytes", func(c *client) { driveLostBytes(c, cl) }},
 		{"lost races", func(c *client) { driveLostRaces(c, cl) }},
+		{"limited to tags", func(c *client) { driveLimited(c, cl.robot(t, "releases")) }},
+		{"tokens", driveTokens},
+		{"refusals", driveRefusals},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			sub := *c
