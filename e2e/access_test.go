@@ -42,7 +42,7 @@ func refused(t *testing.T, what string, err error) {
 	}
 }
 
-// each runs a test once with each client.
+// withEach runs a test once with each client.
 func withEach(t *testing.T, test func(t *testing.T, c accountClient)) {
 	for _, c := range accountClients {
 		t.Run(c.name, func(t *testing.T) {
