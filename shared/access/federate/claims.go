@@ -26,8 +26,8 @@ func readClaims(payload []byte) (claims, error) {
 }
 
 // judge returns the principal of claims that trust's issuer has signed and that
-// name it, and when they end. They must be meant for this registry and for this time (RFC 7519,
-// section 4.1).
+// name it, and when they end. They must be meant for this registry and for this
+// time (RFC 7519, section 4.1).
 func (c claims) judge(p *access.Policy, trust access.Trust, now time.Time) (who access.Principal, until time.Time, err error) {
 	audiences := trust.Audiences
 	if len(audiences) == 0 {
