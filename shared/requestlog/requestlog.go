@@ -1,4 +1,5 @@
-// Package requestlog writes a line in the log for each request.
+// Package requestlog writes a line in the log for each request, and another one
+// for what an auditor asks about.
 //
 // It is in the way of every answer and of every cold start of a function, so it
 // is cheap, and apart from the metrics: they take their time at a start, and
@@ -21,21 +22,29 @@ type Log struct{ lines slog.Handler }
 // New returns a log that writes its lines to log.
 func New(log *slog.Logger) *Log { return &Log{lines: log.Handler()} }
 
-// Write writes the line of one request, with more at its end. It goes round
-// *slog.Logger, which would walk the stack to find where it was called from:
-// always here.
+// Write writes the line of one request, with more at its end, and its audit line
+// if it has one. It goes round *slog.Logger, which would walk the stack to find
+// where it was called from: always here.
 //
-// Nothing of the request is logged but what its route says: no header and no
-// query, where secrets are.
+// Nothing of the request is logged but what its route and its hint say, as they
+// were understood: no header and no query, where secrets are.
 func (l *Log) Write(ctx context.Context, x distribution.Exchange, more ...slog.Attr) {
 	level := slog.LevelInfo
 	if x.Status >= 500 {
 		level = slog.LevelError
 	}
-	if !l.lines.Enabled(ctx, level) {
-		return
+	if l.lines.Enabled(ctx, level) {
+		l.request(ctx, level, &x, more)
 	}
-	attrs := [9]slog.Attr{
+	if audited(&x) && l.lines.Enabled(ctx, slog.LevelInfo) {
+		l.audit(ctx, &x)
+	}
+}
+
+func (l *Log) request(ctx context.Context, level slog.Level, x *distribution.Exchange, more []slog.Attr) {
+	var buf [maxAttrs]slog.Attr
+	a := attrs(buf[:0])
+	a = append(a,
 		slog.String("method", x.Method),
 		slog.String("route", x.Route),
 		slog.String("repository", x.Repo),
@@ -44,15 +53,41 @@ func (l *Log) Write(ctx context.Context, x distribution.Exchange, more ...slog.A
 		slog.Int64("bytes", x.Bytes),
 		slog.Duration("duration", x.Duration),
 		slog.String("request_id", x.RequestID),
-	}
-	n := 8
+	)
 	if x.Err != nil {
-		attrs[n] = slog.String("error", code(x.Err))
-		n++
+		a = append(a, slog.String("error", code(x.Err)))
 	}
-	line := slog.NewRecord(time.Now(), level, "request", 0)
-	line.AddAttrs(attrs[:n]...)
-	line.AddAttrs(more...)
+	a.text("tag", x.Tag)
+	a.text("hint", x.Hint)
+	if x.Pull {
+		a = append(a, slog.Bool("pull", true))
+	}
+	if x.Redirected > 0 {
+		a = append(a, slog.Int64("redirected", x.Redirected))
+	}
+	a.text("principal", x.Principal)
+	a.text("action", x.Action)
+	a.text("rule", x.Rule)
+	a.text("address", x.Address)
+	l.write(ctx, level, "request", append(a, more...))
+}
+
+// maxAttrs is how many there are of a line without growing.
+const maxAttrs = 20
+
+// attrs are those of a line.
+type attrs []slog.Attr
+
+// text adds a text that is not empty.
+func (a *attrs) text(name, value string) {
+	if value != "" {
+		*a = append(*a, slog.String(name, value))
+	}
+}
+
+func (l *Log) write(ctx context.Context, level slog.Level, text string, a attrs) {
+	line := slog.NewRecord(time.Now(), level, text, 0)
+	line.AddAttrs(a...)
 	_ = l.lines.Handle(ctx, line) // a log that fails has nowhere to say so
 }
 

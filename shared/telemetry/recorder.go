@@ -20,16 +20,18 @@ import (
 type Recorder struct {
 	lines   *requestlog.Log
 	metrics *metrics
+	pulls   *pulls
 }
 
 // New returns a recorder that logs to log and has its metrics collected by reg.
 // It panics if reg has metrics of the same names already.
 func New(log *slog.Logger, reg prometheus.Registerer) *Recorder {
-	return &Recorder{lines: requestlog.New(log), metrics: newMetrics(reg)}
+	return &Recorder{lines: requestlog.New(log), metrics: newMetrics(reg), pulls: newPulls(reg)}
 }
 
 // Observe records an answer.
 func (r *Recorder) Observe(req *http.Request, x distribution.Exchange) {
 	r.metrics.observe(x)
+	r.pulls.observe(x)
 	r.lines.Write(req.Context(), x)
 }

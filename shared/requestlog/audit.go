@@ -1,0 +1,50 @@
+package requestlog
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/berthregistry/berth/shared/distribution"
+)
+
+// audited says whether a request has an audit line: where there is access
+// control, what was refused for who asked, and what changed something.
+func audited(x *distribution.Exchange) bool {
+	return x.Denied || x.Principal != "" && changed(x)
+}
+
+// changed says whether others may find the registry changed by a request. The
+// parts of an upload are not seen by anybody before its end. What went wrong on
+// our side, or was not waited for, may have happened.
+func changed(x *distribution.Exchange) bool {
+	switch x.Method {
+	case http.MethodPost, http.MethodPut:
+		return x.Status == http.StatusCreated || x.Status >= 499
+	case http.MethodDelete:
+		return x.Status == http.StatusAccepted || x.Status >= 499
+	}
+	return false
+}
+
+// audit writes who did, or wanted to do, what. The line has no principal where
+// credentials were no good: then nobody knows.
+func (l *Log) audit(ctx context.Context, x *distribution.Exchange) {
+	var buf [maxAttrs]slog.Attr
+	a := attrs(buf[:0])
+	a.text("principal", x.Principal)
+	a.text("action", x.Action)
+	a = append(a,
+		slog.String("method", x.Method),
+		slog.String("route", x.Route),
+		slog.String("repository", x.Repo),
+		slog.String("reference", x.Ref),
+	)
+	a.text("tags", strings.Join(x.Tags, " "))
+	a.text("hint", x.Hint)
+	a = append(a, slog.Bool("allowed", !x.Denied), slog.Int("status", x.Status))
+	a.text("rule", x.Rule)
+	a.text("address", x.Address)
+	l.write(ctx, slog.LevelInfo, "audit", append(a, slog.String("request_id", x.RequestID)))
+}
