@@ -84,7 +84,7 @@ func TestAnybodyPullsWhatIsPublic(t *testing.T) {
 		stranger, got := account{host: builder.host}, t.TempDir()
 		must(t, "pull without credentials", c.pull(stranger, ctx, ref, got))
 		checkSame(t, content, got)
-		refused(t, "push without credentials", c.push(stranger, ctx, content, ref))
+		refused(t, "push without credentials", c.push(stranger, ctx, newLayout(t, newImage(t, 1<<10)), ref))
 	})
 }
 
