@@ -175,6 +175,23 @@ func TestFailuresAtOnce(t *testing.T) {
 	})
 }
 
+// Whoever begins a window does not wipe out what others count meanwhile.
+func TestFirstFailuresAtOnce(t *testing.T) {
+	b := newBook(embedded(t))
+	alice := ledger.ByIdentity("alice")
+	var once sync.Once
+	store := tabletest.NewFaulty(b.store, func(c tabletest.Call) tabletest.Fault {
+		if c.Method == tabletest.Transact {
+			once.Do(func() { fail(t, b, 9, alice) })
+		}
+		return tabletest.Proceed
+	})
+	fail(t, ledger.New(store, ledger.Options{Now: b.clock.now}), 1, alice)
+	if wait(t, b, alice) == 0 {
+		t.Error("after 10 failures: does not have to wait")
+	}
+}
+
 // Who goes on although blocked costs reads and no writes.
 func TestBlockedCostsNoWrites(t *testing.T) {
 	store := tabletest.NewCounting(embedded(t))

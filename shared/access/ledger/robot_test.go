@@ -330,6 +330,33 @@ func TestRevocationBeatsRotation(t *testing.T) {
 	})
 }
 
+// The same where the revocation comes between what a rotation reads and what it
+// writes.
+func TestRevocationAmidRotation(t *testing.T) {
+	for _, overlap := range []time.Duration{0, time.Hour} {
+		b := newBook(embedded(t))
+		b.create(t, "ci", time.Time{})
+		var once sync.Once
+		store := tabletest.NewFaulty(b.store, func(c tabletest.Call) tabletest.Fault {
+			if c.Method == tabletest.Transact {
+				once.Do(func() {
+					if _, err := b.Revoke(t.Context(), "ci"); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			return tabletest.Proceed
+		})
+		rotating := ledger.New(store, ledger.Options{Now: b.clock.now})
+		if _, _, err := rotating.Rotate(t.Context(), "ci", overlap); !errors.Is(err, ledger.ErrAbsent) {
+			t.Errorf("overlap %v: got %v, want ErrAbsent", overlap, err)
+		}
+		if left := b.names(t); len(left) > 0 {
+			t.Errorf("overlap %v: %d keys left", overlap, len(left))
+		}
+	}
+}
+
 func TestUseIsRememberedOnceADay(t *testing.T) {
 	onEach(t, func(t *testing.T, b book) {
 		store := tabletest.NewCounting(b.store)

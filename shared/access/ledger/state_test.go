@@ -230,8 +230,12 @@ type slow struct {
 }
 
 func (s slow) GetMany(ctx context.Context, keys []table.Key, names ...string) (map[table.Key]table.Item, error) {
-	s.entered <- struct{}{}
-	<-s.leave
+	select {
+	case s.entered <- struct{}{}:
+		<-s.leave
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	return s.Store.GetMany(ctx, keys, names...)
 }
 

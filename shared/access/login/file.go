@@ -122,7 +122,7 @@ func (f *file) stamp() stamp {
 	switch {
 	case err != nil:
 		return stamp{}
-	case time.Since(info.ModTime()).Abs() < settle:
+	case f.now().Sub(info.ModTime()).Abs() < settle:
 		return stamp{size: -1, mtime: info.ModTime()}
 	}
 	return stamp{info.Size(), info.ModTime()}

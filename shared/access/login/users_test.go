@@ -207,11 +207,11 @@ func TestChangedFileIsReadAgain(t *testing.T) {
 	u := p.(*users)
 	replace := func(text string, age time.Duration) {
 		writeFile(t, path, text)
-		at := time.Now().Add(-age)
+		now = now.Add(time.Second)
+		at := now.Add(-age)
 		if err := os.Chtimes(path, at, at); err != nil {
 			t.Fatal(err)
 		}
-		now = now.Add(time.Second)
 	}
 	wants := func(what string, names ...string) {
 		t.Helper()
@@ -232,8 +232,12 @@ func TestChangedFileIsReadAgain(t *testing.T) {
 	}
 	replace(bob, 0)
 	wants("just changed", "bob")
-	replace(alice, time.Second) // as long as the one before
-	wants("changed again", "alice")
+	replace(strings.Replace(bob, "bob", "eve", 1), time.Second) // as long, and at the same time for the file system
+	wants("changed again", "bob")
+	now = now.Add(time.Second)
+	wants("settled")
+	replace(alice, time.Hour)
+	wants("changed once more", "alice")
 	now = now.Add(time.Second)
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
