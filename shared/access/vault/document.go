@@ -54,8 +54,12 @@ func (d document) first(now time.Time) (document, bool, error) {
 }
 
 // rotated adds a key that signs after settle. The others may be used for stale
-// longer, by whoever can't read the vault.
+// longer, by whoever can't read the vault. An empty document gets its first key
+// before, since something has to sign until then.
 func (d document) rotated(now time.Time, life time.Duration) (document, bool, error) {
+	if len(d.Keys) == 0 {
+		return d.first(now)
+	}
 	from := whole(now.Add(settle + time.Second - 1)) // rounded up
 	key, err := token.Generate(from)
 	return d.with(key, now, from.Add(stale+life+token.Skew)), false, err
