@@ -220,6 +220,20 @@ func TestOddErrands(t *testing.T) {
 	}
 }
 
+// A page of somebody else, in an administrator's browser, gets nothing done.
+func TestPagesOfOthersDoNotAdminister(t *testing.T) {
+	o := newOffice(t, nil)
+	o.as(root, nil)
+	for _, e := range errands {
+		if e[0] == http.MethodGet {
+			continue
+		}
+		want(t, o.do(e[0], e[1], "{}", "Sec-Fetch-Site", "cross-site"), http.StatusForbidden)
+		want(t, o.do(e[0], e[1], "{}", "Origin", "https://evil.test"), http.StatusForbidden)
+	}
+	want(t, o.do("POST", "/_berth/keys/rotate", ""), http.StatusOK)
+}
+
 // Tokens of the old key are good, and so are those of the new.
 func TestKeysRotate(t *testing.T) {
 	o := newOffice(t, nil)

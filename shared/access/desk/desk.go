@@ -101,5 +101,7 @@ func (d *desk) routes() http.Handler {
 	if d.Keys != nil {
 		mux.HandleFunc("POST /_berth/keys/rotate", d.administer("keys rotate", (*desk).rotateKeys))
 	}
-	return mux
+	// A browser may know a password for this host. Pages of others do not get to
+	// use it.
+	return http.NewCrossOriginProtection().Handler(mux)
 }
