@@ -32,19 +32,18 @@ func changed(x *distribution.Exchange) bool {
 // credentials were no good: then nobody knows.
 func (l *Log) audit(ctx context.Context, x *distribution.Exchange) {
 	var buf [maxAttrs]slog.Attr
-	a := attrs(buf[:0])
-	a.text("principal", x.Principal)
-	a.text("action", x.Action)
+	a := text(buf[:0], "principal", x.Principal)
+	a = text(a, "action", x.Action)
 	a = append(a,
 		slog.String("method", x.Method),
 		slog.String("route", x.Route),
 		slog.String("repository", x.Repo),
 		slog.String("reference", x.Ref),
 	)
-	a.text("tags", strings.Join(x.Tags, " "))
-	a.text("hint", x.Hint)
+	a = text(a, "tags", strings.Join(x.Tags, " "))
+	a = text(a, "hint", x.Hint)
 	a = append(a, slog.Bool("allowed", !x.Denied), slog.Int("status", x.Status))
-	a.text("rule", x.Rule)
-	a.text("address", x.Address)
+	a = text(a, "rule", x.Rule)
+	a = text(a, "address", x.Address)
 	l.write(ctx, slog.LevelInfo, "audit", append(a, slog.String("request_id", x.RequestID)))
 }

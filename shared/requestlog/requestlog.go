@@ -43,8 +43,7 @@ func (l *Log) Write(ctx context.Context, x distribution.Exchange, more ...slog.A
 
 func (l *Log) request(ctx context.Context, level slog.Level, x *distribution.Exchange, more []slog.Attr) {
 	var buf [maxAttrs]slog.Attr
-	a := attrs(buf[:0])
-	a = append(a,
+	a := append(buf[:0],
 		slog.String("method", x.Method),
 		slog.String("route", x.Route),
 		slog.String("repository", x.Repo),
@@ -57,36 +56,35 @@ func (l *Log) request(ctx context.Context, level slog.Level, x *distribution.Exc
 	if x.Err != nil {
 		a = append(a, slog.String("error", code(x.Err)))
 	}
-	a.text("tag", x.Tag)
-	a.text("hint", x.Hint)
+	a = text(a, "tag", x.Tag)
+	a = text(a, "hint", x.Hint)
 	if x.Pull {
 		a = append(a, slog.Bool("pull", true))
 	}
 	if x.Redirected > 0 {
 		a = append(a, slog.Int64("redirected", x.Redirected))
 	}
-	a.text("principal", x.Principal)
-	a.text("action", x.Action)
-	a.text("rule", x.Rule)
-	a.text("address", x.Address)
+	a = text(a, "principal", x.Principal)
+	a = text(a, "action", x.Action)
+	a = text(a, "rule", x.Rule)
+	a = text(a, "address", x.Address)
 	l.write(ctx, level, "request", append(a, more...))
 }
 
 // maxAttrs is how many there are of a line without growing.
 const maxAttrs = 20
 
-// attrs are those of a line.
-type attrs []slog.Attr
-
-// text adds a text that is not empty.
-func (a *attrs) text(name, value string) {
-	if value != "" {
-		*a = append(*a, slog.String(name, value))
+// text adds a text that is not empty. What it is added to comes back, rather
+// than being changed where it is: so a line stays on the stack.
+func text(a []slog.Attr, name, value string) []slog.Attr {
+	if value == "" {
+		return a
 	}
+	return append(a, slog.String(name, value))
 }
 
-func (l *Log) write(ctx context.Context, level slog.Level, text string, a attrs) {
-	line := slog.NewRecord(time.Now(), level, text, 0)
+func (l *Log) write(ctx context.Context, level slog.Level, message string, a []slog.Attr) {
+	line := slog.NewRecord(time.Now(), level, message, 0)
 	line.AddAttrs(a...)
 	_ = l.lines.Handle(ctx, line) // a log that fails has nowhere to say so
 }
