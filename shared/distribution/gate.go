@@ -86,10 +86,16 @@ func (v *visit) deny(w http.ResponseWriter, r *http.Request, err error) error {
 		v.challenge(w, r, nil)
 		return oci.ErrUnauthorized
 	case unknown(v.session) || v.narrow(r.Method):
-		v.challenge(w, r, errNarrow)
-		return oci.ErrUnauthorized.With(nil, "the token that was presented does not permit this")
+		return v.tooNarrow(w, r)
 	}
 	return err
+}
+
+// tooNarrow returns what somebody is told who needs another token.
+func (v *visit) tooNarrow(w http.ResponseWriter, r *http.Request) error {
+	v.told.Denied = true
+	v.challenge(w, r, errNarrow)
+	return oci.ErrUnauthorized.With(nil, "the token that was presented does not permit this")
 }
 
 // narrow says whether it is the token alone that is in the way.

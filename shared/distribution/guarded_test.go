@@ -213,6 +213,8 @@ func TestWhatIsDenied(t *testing.T) {
 		{"courier", "GET", closed + "tags/list", 403, "", ""},
 		{"root", "DELETE", "closed/kept/manifests/x", 403, "", ""},
 		// Another token would help.
+		{"root repository:closed/app:pull,push", "POST", pushing + "?mount=" + digest256 + "&from=public/app", 401, tooNarrow,
+			"repository:closed/app:pull,push repository:public/app:pull"},
 		{"production repository:closed/other:pull", "GET", closed + "manifests/release-1", 401, tooNarrow, "repository:closed/app:pull"},
 		{"manager repository:closed/app:pull", "POST", pushing, 401, tooNarrow, "repository:closed/app:pull,push"},
 		{"manager repository:closed/app:pull", "PUT", closed + "manifests/release-2", 401, tooNarrow, "repository:closed/app:pull,push"},

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 
+	"github.com/berthregistry/berth/shared/access"
 	"github.com/berthregistry/berth/shared/oci"
 	"github.com/berthregistry/berth/shared/registry"
 )
@@ -47,6 +48,10 @@ func (v *visit) mountBlob(w http.ResponseWriter, r *http.Request, t Target, q ur
 		return err
 	}
 	from := q.Get("from")
+	if v.session != nil && v.session.Lacks(from, access.Pull) {
+		// With a token for both there would be something to mount.
+		return v.tooNarrow(w, r)
+	}
 	if from == "" || oci.ValidName(from) {
 		err = v.reg.Mount(r.Context(), t.Repo, from, d)
 		if err == nil {
