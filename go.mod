@@ -13,7 +13,7 @@ require (
 	github.com/aws/aws-sdk-go-v2/service/dynamodb v1.68.0 // the table on AWS; later ones build 0.6 MB of schemas at each cold start
 	github.com/aws/aws-sdk-go-v2/service/dynamodbstreams v1.41.0 // what changed in it; see the line above
 	github.com/aws/aws-sdk-go-v2/service/s3 v1.114.7 // the blobs on AWS
-	github.com/aws/aws-sdk-go-v2/service/ssm v1.81.4 // where the key that signs tokens is kept
+	github.com/aws/aws-sdk-go-v2/service/ssm v1.79.3 // where the key that signs tokens is kept; later ones build 1.4 MB of schemas at each cold start
 	github.com/aws/aws-sdk-go-v2/service/sts v1.51.8 // who a principal of AWS is
 	github.com/aws/smithy-go v1.28.8 // the errors of the three
 	github.com/awslabs/aws-lambda-go-api-proxy v0.16.2 // a gateway's event as a request
