@@ -10,7 +10,7 @@ import (
 // rights, without hints and with several sets of them, right, wrong and forged.
 // All answers are what the oracle says.
 func TestAnswersDoNotDependOnHints(t *testing.T) {
-	for seed := range uint64(80) {
+	for seed := range uint64(60) {
 		if askEverything(newWorld(t, newMemTable(), newMemBlobs(), seed, 60), 6); t.Failed() {
 			t.Fatalf("in world %d", seed)
 		}
@@ -49,7 +49,7 @@ func askEverything(w *world, people int) {
 // they could not read before, but for what refers to it.
 func TestPushesGainNothing(t *testing.T) {
 	told := map[string]int{}
-	for seed := range uint64(150) {
+	for seed := range uint64(100) {
 		tab, obj := newMemTable(), newMemBlobs()
 		w := newWorld(t, tab, obj, seed, 60)
 		o := consult(t, tab, home, w.now)
