@@ -33,7 +33,7 @@ func gate(c Config, items table.Store, log *slog.Logger) distribution.Gate {
 // in force. It makes no call.
 func NewGate(c Config, kept *ledger.Ledger, who *login.Authenticator, log *slog.Logger) distribution.Gate {
 	return door.New(door.Options{
-		State: kept.State, Verifier: NewVerifier(c, kept), Login: who,
+		State: kept.State, Reload: kept.Reload, Verifier: NewVerifier(c, kept), Login: who,
 		Realm: c.realm, Service: c.Service, Log: log,
 	})
 }
