@@ -8,7 +8,7 @@ import (
 )
 
 // maxRemembered bounds the memory. A token that says as much as one can takes
-// about 20 KiB of it, a common one 2.
+// about 12 KiB of it.
 const maxRemembered = 1024
 
 // memory has the tokens that were verified lately: a client sends one with each

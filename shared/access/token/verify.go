@@ -88,9 +88,7 @@ func (v *Verifier) open(ctx context.Context, raw, typ string, claims any) (Publi
 	if err != nil {
 		return key, invalid("its signature is wrong")
 	}
-	// Payloads were written here, so the decoder's word on one tells no
-	// stranger's secret; it is still not repeated.
-	if err := json.Unmarshal(payload, claims); err != nil {
+	if err := json.Unmarshal(payload, claims); err != nil { // which may quote them
 		return key, invalid("its claims are not understood")
 	}
 	return key, nil
