@@ -125,6 +125,18 @@ def buckets():
     return [b["Name"] for b in boto3.client("s3").list_buckets()["Buckets"]]
 
 
+class SigningKey(unittest.TestCase):
+    """What keeps the signing key in SSM, at an SSM that we have not written."""
+
+    def test_vault(self):
+        done = subprocess.run(
+            ["go", "test", "-count=1", "./shared/access/vault/ssm"],
+            cwd=ROOT, capture_output=True, text=True,
+            env={**os.environ, "BERTH_TEST_SSM": environment["AWS_ENDPOINT_URL"]},
+        )
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+
 class Deployment(unittest.TestCase):
     maxDiff = None
 
