@@ -146,6 +146,7 @@ func TestTheFirstRobot(t *testing.T) {
 		}
 	}
 	berth(t, "", "keys", "rotate", "--registry", g.url).wants(t, 0, "signs tokens from")
+	berth(t, "", "keys", "rotate", "--leaked", "--registry", g.url).wants(t, 0, "signs tokens from")
 	berth(t, "", "robot", "revoke", id, "--registry", g.url).wants(t, 0, id+" is revoked")
 	berth(t, "", "robot", "revoke", "builder", "--registry", g.url).wants(t, 0, newID+" is revoked")
 	berth(t, "", "robot", "revoke", "builder", "--registry", g.url).wants(t, 1, "not there")

@@ -14,6 +14,7 @@ type keys struct {
 }
 
 type keysRotate struct {
+	Leaked bool `help:"End the old keys at once, and with them all tokens."`
 	atRegistry
 	atData
 }
@@ -21,7 +22,9 @@ type keysRotate struct {
 // Help is what berth keys rotate --help says beneath the flags.
 func (keysRotate) Help() string {
 	return `Nobody has to log in again: what the old key has signed is good for as long as it
-was made for. Do it at times, and when somebody has left who could read the key.`
+was made for. Do it at times. If somebody may know the key who should not, add --leaked:
+then all tokens end within 15 seconds, and those that docker login has kept for
+people as well, who have to log in again.`
 }
 
 // Run rotates the key.
@@ -34,7 +37,11 @@ func (c *keysRotate) Run(t terminal) error {
 	}
 	return visit(open, t, func(ctx context.Context, o *office) error {
 		var done desk.Rotated
-		if err := o.ask(ctx, message{method: http.MethodPost, path: "/_berth/keys/rotate"}, &done); err != nil {
+		path := "/_berth/keys/rotate"
+		if c.Leaked {
+			path += "?leaked"
+		}
+		if err := o.ask(ctx, message{method: http.MethodPost, path: path}, &done); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintf(t.out, "key %s signs tokens from %s on\n", clean(done.Key), done.From.Local().Format("15:04:05"))

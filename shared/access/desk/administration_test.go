@@ -2,6 +2,7 @@ package desk_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/berthregistry/berth/shared/access"
 	"github.com/berthregistry/berth/shared/access/desk"
+	"github.com/berthregistry/berth/shared/access/token"
 	"github.com/berthregistry/berth/shared/oci"
 )
 
@@ -235,6 +237,23 @@ func TestPagesOfOthersDoNotAdminister(t *testing.T) {
 }
 
 // Tokens of the old key are good, and so are those of the new.
+// A key that has leaked ends at once, and with it all that it has signed.
+func TestLeakedKeysEnd(t *testing.T) {
+	o := newOffice(t, nil)
+	o.as(root, nil)
+	old, _ := o.granted(o.get("alice", "secret", scopes()))
+	kept := o.keep("alice", "secret")
+	want(t, o.do("POST", "/_berth/keys/rotate?leaked", ""), http.StatusOK, `"key":"`)
+	if _, err := o.verifier.Verify(t.Context(), old.Token); !errors.Is(err, token.ErrInvalid) {
+		t.Errorf("a token of the leaked key: got %v", err)
+	}
+	want(t, o.post(refresh(kept)), http.StatusUnauthorized, "")
+	fresh, _ := o.granted(o.get("alice", "secret", scopes()))
+	if _, err := o.verifier.Verify(t.Context(), fresh.Token); err != nil {
+		t.Errorf("a token of the new key: %v", err)
+	}
+}
+
 func TestKeysRotate(t *testing.T) {
 	o := newOffice(t, nil)
 	o.as(root, nil)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/berthregistry/berth/shared/access"
+	"github.com/berthregistry/berth/shared/access/token"
 )
 
 // Rotated is the key that signs from here on.
@@ -14,9 +15,15 @@ type Rotated struct {
 	From time.Time `json:"from"` // before that the old one signs
 }
 
-// rotateKeys has tokens signed with a new key, as soon as everybody knows it.
+// rotateKeys has tokens signed with a new key, as soon as everybody knows it. With
+// the parameter leaked it is done at once, and no token that an old one has
+// signed is good any more.
 func (d *desk) rotateKeys(w http.ResponseWriter, r *http.Request, _ *access.Session) (string, error) {
-	key, err := d.Keys.Rotate(r.Context(), refreshLife)
+	rotate := func() (token.PublicKey, error) { return d.Keys.Rotate(r.Context(), refreshLife) }
+	if r.URL.Query().Has("leaked") {
+		rotate = func() (token.PublicKey, error) { return d.Keys.Withdraw(r.Context()) }
+	}
+	key, err := rotate()
 	if err != nil {
 		return "", fmt.Errorf("rotate the signing key: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/berthregistry/berth/shared/access/token"
@@ -82,6 +83,25 @@ func (d document) with(key token.PrivateKey, now, until time.Time) document {
 	return next
 }
 
+// withdrawn adds a key that signs at once and ends all others now. They stay in
+// the document, so that whoever publishes it says so.
+func (d document) withdrawn(key token.PrivateKey, now time.Time) document {
+	var next document
+	for _, old := range d.Keys {
+		if old.Until.IsZero() || now.Before(old.Until) {
+			old.Until = whole(now)
+		}
+		next.Keys = append(next.Keys, old)
+	}
+	next.Keys = append(next.Keys, key)
+	next.Keys = next.Keys[max(0, len(next.Keys)-maxKeys):]
+	return next
+}
+
+func (d document) has(id string) bool {
+	return slices.ContainsFunc(d.Keys, func(k token.PrivateKey) bool { return k.ID == id })
+}
+
 // pending returns the key that is to sign soon, if there is one.
 func (d document) pending(now time.Time) (token.PublicKey, bool) {
 	if len(d.Keys) > 0 {
@@ -92,13 +112,11 @@ func (d document) pending(now time.Time) (token.PublicKey, bool) {
 	return token.PublicKey{}, false
 }
 
-// public are the keys that verify.
-func (d document) public(now time.Time) []token.PublicKey {
-	var keys []token.PublicKey
-	for _, key := range d.Keys {
-		if key.Until.IsZero() || now.Before(key.Until) {
-			keys = append(keys, key.PublicKey)
-		}
+// public are the keys that verify, and those that do so no more.
+func (d document) public() []token.PublicKey {
+	keys := make([]token.PublicKey, len(d.Keys))
+	for i, key := range d.Keys {
+		keys[i] = key.PublicKey
 	}
 	return keys
 }

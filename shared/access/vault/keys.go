@@ -97,6 +97,26 @@ func (k *Keys) Rotate(ctx context.Context, life time.Duration) (token.PublicKey,
 	return waiting, nil
 }
 
+// Withdraw ends all keys now and has a new one sign, which it returns. What they
+// have signed is refused wherever it is published that they ended. Another
+// process may sign with them for a minute yet: what it signs is refused too.
+func (k *Keys) Withdraw(ctx context.Context) (token.PublicKey, error) {
+	if err := k.enter(ctx); err != nil {
+		return token.PublicKey{}, err
+	}
+	defer k.leave()
+	key, err := token.Generate(whole(k.now()))
+	if err == nil {
+		_, err = k.bring(ctx, func(d document) (document, bool, error) {
+			return d.withdrawn(key, k.now()), d.has(key.ID), nil
+		})
+	}
+	if err != nil {
+		return token.PublicKey{}, fmt.Errorf("withdraw the keys of tokens: %w", err)
+	}
+	return key.PublicKey, nil
+}
+
 // ring returns the keys, from memory as a rule.
 func (k *Keys) ring(ctx context.Context) (token.Keyring, error) {
 	if h := k.held.Load(); h != nil && k.now().Before(h.due) {
@@ -197,7 +217,7 @@ func (k *Keys) store(ctx context.Context, d document, ifVersion string) error {
 // that were lost where they are published come back.
 func (k *Keys) take(ctx context.Context, h *held) (*held, error) {
 	if last := k.held.Load(); last == nil || last.version != h.version {
-		if err := k.publish(ctx, h.public(h.read)); err != nil {
+		if err := k.publish(ctx, h.public()); err != nil {
 			return nil, fmt.Errorf("publish keys: %w", err)
 		}
 	}

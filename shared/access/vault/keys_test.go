@@ -242,6 +242,29 @@ func TestRotate(t *testing.T) {
 	}
 }
 
+func TestWithdraw(t *testing.T) {
+	s := newShelf()
+	keys, elsewhere := s.open(), s.open()
+	old := s.sign(t, keys)
+	next, err := keys.Withdraw(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.verifier().Verify(t.Context(), old); !errors.Is(err, token.ErrInvalid) {
+		t.Errorf("a token of the key that was withdrawn: got %v", err)
+	}
+	for _, k := range []*vault.Keys{keys, elsewhere} {
+		if young := s.sign(t, k); signer(young) == signer(old) {
+			t.Error("the old key signs on")
+		}
+	}
+	again, err := elsewhere.Rotate(t.Context(), time.Hour)
+	if err != nil || again.ID == next.ID {
+		t.Errorf("a rotation after it: got %+v, %v", again, err)
+	}
+	s.verify(t, s.sign(t, keys))
+}
+
 func (s *shelf) refresh(t *testing.T, keys *vault.Keys, life time.Duration) string {
 	t.Helper()
 	now := s.clock()
