@@ -26,7 +26,8 @@ import (
 type Options struct {
 	// Ledger holds robots, public keys and, unless there is a File, the policy.
 	Ledger *ledger.Ledger
-	// State returns what is in force. Nil stands for the ledger's.
+	// State returns what is in force. Nil stands for the ledger's, as it is by now:
+	// a token that is made under a policy of yesterday is refused everywhere.
 	State func(context.Context) (*ledger.State, error)
 	// File returns the policy's text where that is kept in a file, and the
 	// file's name. The policy cannot be changed here then. May be nil.
@@ -74,7 +75,7 @@ func New(o Options) http.Handler {
 		d.Now = time.Now
 	}
 	if d.State == nil {
-		d.State = d.Ledger.State
+		d.State = d.Ledger.Reload
 	}
 	d.Life = cmp.Or(d.Life, defaultLife)
 	return d.routes()

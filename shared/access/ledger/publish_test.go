@@ -11,6 +11,7 @@ import (
 
 	"github.com/berthregistry/berth/shared/access/ledger"
 	"github.com/berthregistry/berth/shared/access/token"
+	"github.com/berthregistry/berth/shared/table/tabletest"
 )
 
 func key(id string, from, until time.Time) token.PublicKey {
@@ -88,5 +89,21 @@ func TestKeysOfLongAgoAreDropped(t *testing.T) {
 	}
 	if got := published(t, b.Ledger); len(got) != 1 {
 		t.Errorf("got %v, want b alone", got)
+	}
+}
+
+// Every cold start of who signs publishes what is published.
+func TestKnownKeysAreNotWritten(t *testing.T) {
+	counting := tabletest.NewCounting(embedded(t))
+	b := newBook(counting)
+	keys := []token.PublicKey{key("a", b.clock.now(), time.Time{}), key("b", b.clock.now(), b.clock.now().Add(time.Hour))}
+	for i, want := range []int{1, 0, 0} {
+		counting.Reset()
+		if err := b.PublishKeys(t.Context(), keys); err != nil {
+			t.Fatal(err)
+		}
+		if got := counting.Reset().Transacts; got != want {
+			t.Errorf("publishing %d times: the last one is %d writes, want %d", i+1, got, want)
+		}
 	}
 }
