@@ -62,9 +62,10 @@ func Start(ctx context.Context, bootstrap string, variables ...string) (*Environ
 	return e, nil
 }
 
-// ColdStart starts a bootstrap, ends it, and returns how long the start took.
+// ColdStart starts a bootstrap with access control, which is what the template
+// deploys unless told otherwise, ends it, and returns how long the start took.
 func ColdStart(ctx context.Context, bootstrap string) (time.Duration, error) {
-	e, err := Start(ctx, bootstrap)
+	e, err := Start(ctx, bootstrap, "BERTH_ACCESS=policy")
 	if err != nil {
 		return 0, err
 	}
@@ -120,6 +121,7 @@ func environment(api string) []string {
 		"BERTH_TABLE=bench",
 		"BERTH_ACCESS=open",
 		"BERTH_BUCKET=bench",
+		"BERTH_SIGNING_KEY=/bench/signing-key",
 		"LANG=en_US.UTF-8",
 		"PATH=/usr/local/bin:/usr/bin:/bin:/opt/bin",
 		"TZ=:UTC",
