@@ -113,6 +113,13 @@ func TestCount(t *testing.T) {
 	if got.blob.s3Reads != 1 || got.blob.gateway != 1 {
 		t.Errorf("GET of a layer: %+v, want a redirect", got.blob)
 	}
+	login, err := countLogin(t.Context(), meteredTable{items, &m}, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if login.gateway != 2 || login.invocations != 2 || login.reads > 2 || login.writes != 0 {
+		t.Errorf("login: %+v, want a ping and a token, reads of the robot and of failures, and no write", login)
+	}
 	if got.push.gateway < 3*10*2 || got.push.writeUnits < 2*5 {
 		t.Errorf("push: %+v, want thirty megabytes in steps of 512 KB, and writes", got.push)
 	}

@@ -18,6 +18,7 @@ type counts struct {
 	byTag, byDigest       bill // manifest GETs
 	smallBlob, blob, head bill // a config, a layer by redirect, HEAD of a layer
 	push, attach          bill
+	login                 bill // what comes before the first request that is let in
 }
 
 // What is pushed and pulled: an image of three layers of 10 MB, a config of 3

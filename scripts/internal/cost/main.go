@@ -54,6 +54,9 @@ func run(ctx context.Context, file string) error {
 	if err != nil {
 		return err
 	}
+	if counted.login, err = countLogin(ctx, meteredTable{items, &m}, scratch); err != nil {
+		return fmt.Errorf("log in: %w", err)
+	}
 	return counted.print(os.Stdout, p)
 }
 

@@ -22,6 +22,7 @@ func (n counts) print(w io.Writer, p prices) error {
 	row("1,000,000 GETs of a config", 1e6, n.smallBlob)
 	row("1,000,000 GETs of a layer", 1e6, n.blob)
 	row("1,000,000 HEADs of a layer", 1e6, n.head)
+	row("1,000,000 logins with a robot's key", 1e6, n.login)
 	row("1,000 pushes of an image", 1e3, n.push)
 	row("1,000 attached signatures", 1e3, n.attach)
 	fmt.Fprintf(t, "100 GB of layers for a month\t\t\t\t\t\t%.2f\t%.2f\t\n", 100*p.S3GBMonth, 100*p.ECRGBMonth)
@@ -36,10 +37,11 @@ func (n counts) compare(w io.Writer, p prices) error {
 	pull := n.pull()
 	saved := p.ECRGBMonth - p.S3GBMonth
 	_, err := fmt.Fprintf(w, `
-A pull of the whole image is %.0f requests and costs $%.2f a million. Each GB stored saves $%.3f a
-month against ECR, which is what %.0f such pulls cost: a team that pulls more than that for each GB it
-stores pays less at ECR, whose requests are free.
-`, pull.invocations, p.of(pull.times(1e6)), saved, saved/p.of(pull))
+A pull of the whole image is %.0f requests and costs $%.2f a million; who has no token yet adds %.0f
+requests and $%.2f. Each GB stored saves $%.3f a month against ECR, which is what %.0f such pulls with
+a token cost: a team that pulls more than that for each GB it stores pays less at ECR, whose requests
+are free.
+`, pull.invocations, p.of(pull.times(1e6)), n.login.invocations, p.of(n.login.times(1e6)), saved, saved/p.of(pull))
 	return err
 }
 
