@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/base64"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -166,6 +167,38 @@ func TestAWSPrincipals(t *testing.T) {
 	stranger.authorization = basic("aws", base64.RawURLEncoding.EncodeToString([]byte("https://sts.amazonaws.com/?Action=GetCallerIdentity")))
 	stranger.want(401, "GET", "/token?service=berth", nil)
 	control.want(400, "POST", "/principals?arn=me", nil)
+}
+
+// Who starts a cloud for themselves may do anything, unless there is a policy.
+func TestAccessByFlags(t *testing.T) {
+	for _, test := range []struct {
+		policy string
+		given  map[string]string
+		want   string
+	}{
+		{"", nil, "open"},
+		{"policy.yaml", nil, "policy"},
+		{"", map[string]string{"Access": "policy"}, "policy"},
+		{"policy.yaml", map[string]string{"Access": "open"}, "open"},
+	} {
+		f := flags{Template: "template.yaml", Control: "127.0.0.1:0", Policy: test.policy, Parameter: test.given}
+		cfg, err := f.config(io.Discard)
+		if err != nil || cfg.parameters["Access"] != test.want {
+			t.Errorf("--policy %q and %v: got %v, %v, want %s", test.policy, test.given, cfg.parameters, err, test.want)
+		}
+	}
+}
+
+// A policy with a mistake ends the start with the line of it.
+func TestPolicyWithAMistake(t *testing.T) {
+	cfg := newConfig(t)
+	cfg.policy = filepath.Join(t.TempDir(), "policy.yaml")
+	if err := os.WriteFile(cfg.policy, []byte("rules:\n  - permit: [pull]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := start(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "policy.yaml:2:") {
+		t.Errorf("got %v, want the line of the mistake", err)
+	}
 }
 
 // Where the stores are is for who has credentials for them.
