@@ -9,27 +9,48 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/berthregistry/berth/shared/access/document"
 	"github.com/berthregistry/berth/shared/settings"
 )
 
 // What the README shows is what there is: its settings parse, its commands
 // exist, its links lead somewhere, its tree was drawn by berth tree.
 func TestReadme(t *testing.T) {
-	root := filepath.Join("..", "..")
+	root, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	drawn, err := os.ReadFile(filepath.Join("testdata", "sparse-index.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	text, err := os.ReadFile(filepath.Join(root, "README.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	readme := string(text)
 
-	settingsShown := blocks(readme, "yaml")
-	if len(settingsShown) == 0 {
-		t.Error("no settings are shown")
-	}
-	for _, block := range settingsShown {
-		if _, err := settings.Parse("README.md", []byte(block)); err != nil {
-			t.Errorf("settings shown: %v", err)
+	t.Chdir(t.TempDir())
+	policies, files := 0, 0
+	for _, block := range blocks(readme, "yaml") {
+		var err error
+		if strings.Contains(block, "\nrules:") {
+			policies++
+			err = os.WriteFile("policy.yaml", []byte(block), 0o600) // which the commands shown read
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = document.Parse("README.md", []byte(block))
+		} else {
+			files++
+			_, err = settings.Parse("README.md", []byte(block))
 		}
+		if err != nil {
+			t.Errorf("YAML shown: %v", err)
+		}
+	}
+	if policies == 0 || files == 0 {
+		t.Errorf("%d policies and %d files of settings are shown", policies, files)
 	}
 
 	commandsShown := 0
@@ -50,10 +71,6 @@ func TestReadme(t *testing.T) {
 
 	for _, link := range regexp.MustCompile(`\]\(([^):#]+)\)`).FindAllStringSubmatch(readme, -1) {
 		checkFile(t, filepath.Join(root, link[1]))
-	}
-	drawn, err := os.ReadFile(filepath.Join("testdata", "sparse-index.txt"))
-	if err != nil {
-		t.Fatal(err)
 	}
 	if !strings.Contains(readme, "```\n"+string(drawn)+"```\n") {
 		t.Error("the tree shown is not that of testdata/sparse-index.txt")
