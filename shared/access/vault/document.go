@@ -102,6 +102,9 @@ func (d document) has(id string) bool {
 	return slices.ContainsFunc(d.Keys, func(k token.PrivateKey) bool { return k.ID == id })
 }
 
+// newest is the id of the key that was added last. There is one in what was read.
+func (d document) newest() string { return d.Keys[len(d.Keys)-1].ID }
+
 // pending returns the key that is to sign soon, if there is one.
 func (d document) pending(now time.Time) (token.PublicKey, bool) {
 	if len(d.Keys) > 0 {

@@ -214,9 +214,10 @@ func (k *Keys) store(ctx context.Context, d document, ifVersion string) error {
 }
 
 // take publishes what is new to this process, and uses it from here on. So keys
-// that were lost where they are published come back.
+// that were lost where they are published come back. The version alone does not
+// tell: where a vault was emptied, its versions may begin anew.
 func (k *Keys) take(ctx context.Context, h *held) (*held, error) {
-	if last := k.held.Load(); last == nil || last.version != h.version {
+	if last := k.held.Load(); last == nil || last.version != h.version || !h.has(last.newest()) {
 		if err := k.publish(ctx, h.public()); err != nil {
 			return nil, fmt.Errorf("publish keys: %w", err)
 		}

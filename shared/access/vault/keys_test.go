@@ -176,6 +176,18 @@ func TestFirstTogether(t *testing.T) {
 	}
 }
 
+// To begin anew the document is deleted, where versions may begin anew as well.
+func TestBeginningAnew(t *testing.T) {
+	s := newShelf()
+	keys := s.open()
+	old := s.sign(t, keys)
+	s.doc, s.version = nil, 0
+	s.pass(2 * time.Minute)
+	if signer(s.sign(t, keys)) == signer(old) {
+		t.Error("the old key signs on")
+	}
+}
+
 // Reading is rare, and a key that is lost where keys are published comes back.
 func TestMemory(t *testing.T) {
 	s := newShelf()
