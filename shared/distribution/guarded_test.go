@@ -223,6 +223,9 @@ func TestWhatIsDenied(t *testing.T) {
 		{"root repository:closed/app:*", "GET", "_catalog", 401, tooNarrow, "registry:catalog:*"},
 		{"root registry:catalog:*", "GET", "_catalog", 200, "", ""},
 		// And here it would not.
+		{"root repository:closed/app:pull,push", "POST", pushing + "?mount=" + digest256, 202, "", ""},
+		{"root repository:closed/app:pull,push", "POST", pushing + "?mount=" + digest256 + "&from=", 202, "", ""},
+		{"root repository:closed/app:pull,push", "POST", pushing + "?mount=" + digest256 + "&from=Public/app", 202, "", ""},
 		{"nobody repository:closed/app:pull", "GET", closed + "tags/list", 403, "", ""},
 		{"nobody registry:catalog:*", "GET", closed + "tags/list", 403, "", ""},
 		{"manager repository:closed/app:pull,push", "PUT", closed + "manifests/dev", 403, "", ""},

@@ -48,11 +48,13 @@ func (v *visit) mountBlob(w http.ResponseWriter, r *http.Request, t Target, q ur
 		return err
 	}
 	from := q.Get("from")
-	if v.session != nil && v.session.Lacks(from, access.Pull) {
-		// With a token for both there would be something to mount.
+	named := oci.ValidName(from)
+	if named && v.session != nil && v.session.Lacks(from, access.Pull) {
+		// With a token for both there would be something to mount. Where no
+		// repository is named there is no such token.
 		return v.tooNarrow(w, r)
 	}
-	if from == "" || oci.ValidName(from) {
+	if from == "" || named {
 		err = v.reg.Mount(r.Context(), t.Repo, from, d)
 		if err == nil {
 			writeBlobCreated(w, t, d)
