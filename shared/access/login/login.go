@@ -120,6 +120,7 @@ type Authenticator struct {
 	limiter   Limiter
 	log       *slog.Logger
 	providers []Provider
+	turns     turns
 }
 
 // New returns an authenticator that asks the first provider that takes a user.
@@ -136,6 +137,11 @@ func New(limiter Limiter, log *slog.Logger, providers ...Provider) *Authenticato
 func (a *Authenticator) Login(ctx context.Context, c Credentials, p *access.Policy) (Identity, error) {
 	provider := a.provider(c.User)
 	names := blamed(provider, c)
+	end, err := a.turns.take(ctx, names)
+	if err != nil {
+		return Identity{}, fmt.Errorf("log in: %w", err)
+	}
+	defer end()
 	wait, err := a.limiter.Blocked(ctx, names...)
 	switch {
 	case err != nil:
