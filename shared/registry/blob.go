@@ -113,7 +113,7 @@ func (s *sight) showsBlob(ctx context.Context, d oci.Digest, item table.Item) (b
 		return err == nil, err
 	}
 	// To look this up is cheaper than to climb.
-	if sent, err := s.sent(ctx, s.repo, d); err != nil || sent[d] {
+	if sent, err := s.sent(ctx, s.repo, n); err != nil || sent[n] {
 		return err == nil, err
 	}
 	return s.has(ctx, n)

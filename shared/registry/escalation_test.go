@@ -216,6 +216,21 @@ func TestManifestAsBlob(t *testing.T) {
 	}
 }
 
+// TestManifestSentAsBlob: who has the bytes of a manifest and all that it lists,
+// and sends them as a blob, does not learn whether it is here.
+func TestManifestSentAsBlob(t *testing.T) {
+	in := newIntrusion(t)
+	hidden := in.listing()
+	absent := image(describe(blobType, in.own), nil, map[string]any{"annotations": map[string]string{"note": "absent"}})
+	in.do(push(hidden))
+	in.may(putBlob(home, hidden), putBlob(home, absent))
+	for _, manifest := range [][]byte{hidden, absent} {
+		in.mayNot(oci.ErrManifestUnknown, look(byDigest(manifest)))
+		in.mayNot(oci.ErrManifestBlobUnknown, push(index([]oci.Descriptor{describe(oci.MediaTypeImage, manifest)}, nil), "dev"))
+		in.may(pushIf(registry.Precondition{NoneMatch: true}, manifest), look(byDigest(manifest)))
+	}
+}
+
 // TestAttachToHidden: a referrer of what is hidden is refused, as is one of what
 // does not exist, and what was only sent is no tag's.
 func TestAttachToHidden(t *testing.T) {

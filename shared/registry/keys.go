@@ -20,7 +20,8 @@ import (
 //	  blob#<digest>                          where the bytes of a blob are
 //	  parent#<child>#<parent>                child is part of parent, a digest, or is tagged parent, a tag
 //	  upload#<id>                            an upload in progress, or just done
-//	  sent#<digest>#<who>                    who, by the hash of their name, has sent these bytes of late
+//	  sent#<kind>#<digest>#<who>             who, by the hash of their name, has sent this manifest or
+//	                                         blob of late
 //	object#<key>
 //	  object                                 how many blob items share an object
 //	digest#<digest>
@@ -64,9 +65,13 @@ func uploadKey(repo, id string) table.Key {
 	return table.Key{Partition: repoPartition(repo), Sort: "upload#" + id}
 }
 
-// sentKey says that somebody has sent the bytes of a digest.
-func sentKey(repo string, d oci.Digest, who string) table.Key {
-	return table.Key{Partition: repoPartition(repo), Sort: "sent#" + string(d) + "#" + hashed(who)}
+// sentKey says that somebody has sent the bytes of a node, as what it is.
+func sentKey(repo string, n node, who string) table.Key {
+	kind := "blob#"
+	if n.manifest {
+		kind = manifestPrefix
+	}
+	return table.Key{Partition: repoPartition(repo), Sort: "sent#" + kind + string(n.Digest) + "#" + hashed(who)}
 }
 
 // hashed is what items say of a principal: of a fixed length, whatever the name.

@@ -112,10 +112,10 @@ func TestKeysOfALimitedPush(t *testing.T) {
 	config := tm.blob(100)
 	img := tm.mustPut("dev", image(config, nil, nil))
 	const alice = "2bd806c97f0e00af1a1fc3328fa763a9269723c8db8fac4f93af71db186d6e90" // by sha256sum
-	for _, d := range []oci.Digest{config.Digest, img.Digest} {
-		item, err := tab.Get(t.Context(), table.Key{Partition: "repo#team/app", Sort: "sent#" + string(d) + "#" + alice})
+	for _, what := range []string{"blob#" + string(config.Digest), "manifest#" + string(img.Digest)} {
+		item, err := tab.Get(t.Context(), table.Key{Partition: "repo#team/app", Sort: "sent#" + what + "#" + alice})
 		if in := time.Until(item.Expires); err != nil || in < 23*time.Hour || in > 24*time.Hour {
-			t.Errorf("%s: %v, expires in %v", d, err, in)
+			t.Errorf("%s: %v, expires in %v", what, err, in)
 		}
 	}
 	n := 0

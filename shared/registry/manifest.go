@@ -102,7 +102,8 @@ func (s *sight) stat(ctx context.Context, d oci.Digest) (Manifest, table.Item, e
 	}
 	s.read[d] = item
 	m := Manifest{Digest: d, MediaType: item.Str(attrMediaType), Size: item.Num(attrSize)}
-	inSight, err := s.has(ctx, node{d, true})
+	n := node{d, true}
+	inSight, err := s.has(ctx, n)
 	if err != nil {
 		return Manifest{}, table.Item{}, err
 	}
@@ -113,7 +114,7 @@ func (s *sight) stat(ctx context.Context, d oci.Digest) (Manifest, table.Item, e
 		m.Referrers = presenceOf(item)
 		return m, item, nil
 	}
-	if sent, err := s.sent(ctx, s.repo, d); err != nil || !sent[d] || !isLive(item) {
+	if sent, err := s.sent(ctx, s.repo, n); err != nil || !sent[n] || !isLive(item) {
 		return Manifest{}, table.Item{}, cmp.Or(err, s.rights.unseen(s.repo, unknownManifest(s.repo, d)))
 	}
 	return m, item, nil

@@ -104,10 +104,11 @@ func (r *Registry) acquainted(ctx context.Context, in *incoming, here bool) (acq
 	if err := s.hint(ctx); err != nil {
 		return unknown, err
 	}
-	if inSight, err := s.has(ctx, node{in.digest, true}); err != nil || inSight {
+	n := node{in.digest, true}
+	if inSight, err := s.has(ctx, n); err != nil || inSight {
 		return seen, err
 	}
-	if ofLate, err := r.sent(ctx, in.Repo, in.digest); err != nil || ofLate[in.digest] {
+	if ofLate, err := r.sent(ctx, in.Repo, n); err != nil || ofLate[n] {
 		return sent, err
 	}
 	return unknown, nil

@@ -67,7 +67,7 @@ func (r *Registry) mount(ctx context.Context, repo, from string, d oci.Digest) e
 	if err != nil {
 		return err
 	}
-	actions := append(p.actions, r.remember(repo, d)...)
+	actions := append(p.actions, r.remember(repo, node{Digest: d})...)
 	if len(actions) == 0 {
 		return nil
 	}

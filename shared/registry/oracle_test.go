@@ -25,7 +25,7 @@ type oracle struct {
 	manifests map[oci.Digest]listed // those that are here
 	counts    map[oci.Digest]int    // of referrers
 	blobs     map[oci.Digest]bool
-	sent      map[string]bool // digest and who, as in the key
+	sent      map[string]bool // kind, digest and who, as in the key
 }
 
 // listed is what a manifest lists.
@@ -145,9 +145,13 @@ type seer struct {
 
 func (o *oracle) to(w registry.Rights) seer { return seer{o, w, o.horizon(w.Pull, true)} }
 
-func (s seer) hasSent(d oci.Digest) bool {
+func (s seer) hasSentManifest(d oci.Digest) bool { return s.hasSent("manifest#", d) }
+
+func (s seer) hasSentBlob(d oci.Digest) bool { return s.hasSent("blob#", d) }
+
+func (s seer) hasSent(kind string, d oci.Digest) bool {
 	sum := sha256.Sum256([]byte(s.Who))
-	return s.Who != "" && !s.Pull.All() && s.oracle.sent[string(d)+"#"+hex.EncodeToString(sum[:])]
+	return s.Who != "" && !s.Pull.All() && s.oracle.sent[kind+string(d)+"#"+hex.EncodeToString(sum[:])]
 }
 
 func (s seer) seesManifest(d oci.Digest) bool { return s.Pull.All() || s.horizon.manifests[d] }
@@ -159,7 +163,7 @@ func (s seer) shut(d oci.Digest) string {
 	switch {
 	case !s.Pull.None():
 		return ""
-	case s.hasSent(d) && !(s.Push.None() && s.Attach.None()):
+	case (s.hasSentManifest(d) || s.hasSentBlob(d)) && !(s.Push.None() && s.Attach.None()):
 		return ""
 	}
 	return "DENIED"
@@ -183,7 +187,7 @@ func (s seer) manifest(ref oci.Reference) string {
 	switch {
 	case here && s.seesManifest(d):
 		return fmt.Sprint(d, s.counts[d])
-	case here && s.hasSent(d):
+	case here && s.hasSentManifest(d):
 		return fmt.Sprint(d, 0)
 	case here || !s.listsIt(d):
 		if s.Pull.None() {
@@ -208,7 +212,7 @@ func (s seer) blob(d oci.Digest) string {
 	switch shut := s.shut(d); {
 	case shut != "":
 		return shut
-	case s.oracle.blobs[d] && (s.seesBlob(d) || s.hasSent(d)):
+	case s.oracle.blobs[d] && (s.seesBlob(d) || s.hasSentBlob(d)):
 		return string(d)
 	case s.Pull.None():
 		return "DENIED"
@@ -258,7 +262,7 @@ func (s seer) push(body []byte, tags []string) string {
 		return "DENIED"
 	case here && s.seesManifest(d):
 		return "pushed"
-	case here && s.hasSent(d):
+	case here && s.hasSentManifest(d):
 	case s.Push.None() && !attaches:
 		return "DENIED"
 	case m.Subject != nil && !s.Attach.All() && !s.oracle.horizon(s.Attach, true).manifests[m.Subject.Digest]:
@@ -297,10 +301,10 @@ func (s seer) mayReferTo(d oci.Digest, asManifest bool) bool {
 	switch {
 	case asManifest && s.seesManifest(d) || !asManifest && s.seesBlob(d):
 		return true
-	case !s.hasSent(d):
-		return false
 	case !asManifest:
-		return true
+		return s.hasSentBlob(d)
+	case !s.hasSentManifest(d):
+		return false
 	}
 	m, here := s.oracle.manifests[d]
 	var children []entry

@@ -27,7 +27,7 @@ func (r *Registry) publish(ctx context.Context, u upload, b newBlob) error {
 		if p, err = r.publication(ctx, u.repo, u.digest, b); err != nil {
 			return err
 		}
-		if actions := slices.Concat(p.actions, r.done(u), r.remember(u.repo, u.digest)); len(actions) > 0 {
+		if actions := slices.Concat(p.actions, r.done(u), r.remember(u.repo, node{Digest: u.digest})); len(actions) > 0 {
 			return r.commit(ctx, actions...)
 		}
 		return nil

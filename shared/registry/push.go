@@ -139,7 +139,7 @@ func (r *Registry) place(ctx context.Context, in *incoming) error {
 		}
 		actions := in.retag(met, r.now().Unix())
 		if met.known != seen {
-			actions = append(actions, r.remember(in.Repo, in.digest)...)
+			actions = append(actions, r.remember(in.Repo, node{in.digest, true})...)
 		}
 		if len(actions) > 0 {
 			return r.commit(ctx, actions...)
@@ -150,7 +150,7 @@ func (r *Registry) place(ctx context.Context, in *incoming) error {
 		return err
 	}
 	core, children := in.actions(met, r.now())
-	core = append(core, r.remember(in.Repo, in.digest)...)
+	core = append(core, r.remember(in.Repo, node{in.digest, true})...)
 	if len(core)+len(children) > table.MaxActions {
 		if err := r.spill(ctx, in, met, children); err != nil {
 			return err

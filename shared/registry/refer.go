@@ -59,17 +59,13 @@ func (r *Registry) hide(ctx context.Context, in *incoming, items map[table.Key]t
 
 // mayRefer returns to which of these nodes the caller may refer.
 func (o ownership) mayRefer(ctx context.Context, nodes []node) (map[node]bool, error) {
-	digests := make([]oci.Digest, len(nodes))
-	for i, n := range nodes {
-		digests[i] = n.Digest
-	}
-	sent, err := o.sent(ctx, o.repo, digests...)
+	sent, err := o.sent(ctx, o.repo, nodes...)
 	if err != nil {
 		return nil, err
 	}
 	may := make(map[node]bool, len(nodes))
 	for _, n := range nodes {
-		if sent[n.Digest] {
+		if sent[n] {
 			if may[n], err = o.ownsAll(ctx, n); err != nil {
 				return nil, err
 			}
@@ -87,9 +83,9 @@ func (o ownership) mayRefer(ctx context.Context, nodes []node) (map[node]bool, e
 	return may, nil
 }
 
-// ownsAll says whether the caller, who has sent the bytes of a node, may refer to
-// all that it brings into sight. Bytes can be sent as a blob, whatever is in them,
-// and what could be referred to at a push may be out of sight today.
+// ownsAll says whether the caller, who has sent a node, may refer to all that it
+// brings into sight: what could be referred to when it was pushed may be out of
+// sight today.
 func (o ownership) ownsAll(ctx context.Context, n node) (bool, error) {
 	if !n.manifest {
 		return true, nil

@@ -3,10 +3,10 @@ package registry
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
-	"github.com/berthregistry/berth/shared/oci"
 	"github.com/berthregistry/berth/shared/table"
 )
 
@@ -17,36 +17,36 @@ const sentLife = 24 * time.Hour
 // remembers says whether it matters what the caller has sent.
 func (r *Registry) remembers() bool { return !r.rights.Pull.All() && r.rights.Who != "" }
 
-// remember notes that the caller has proved to have the bytes of a digest. It is
+// remember notes that the caller has proved to have the bytes of a node. It is
 // part of the transaction that the proof leads to, so who was answered may refer
-// to it.
-func (r *Registry) remember(repo string, d oci.Digest) []table.Action {
+// to it. Of a manifest whose bytes were sent as a blob it says nothing: that would
+// tell whether it is here, which is told to who pushes it.
+func (r *Registry) remember(repo string, n node) []table.Action {
 	if !r.remembers() {
 		return nil
 	}
 	now := r.now()
-	note := table.Put(sentKey(repo, d, r.rights.Who), table.N(attrPushed, now.Unix()))
+	note := table.Put(sentKey(repo, n, r.rights.Who), table.N(attrPushed, now.Unix()))
 	return []table.Action{note.Until(now.Add(sentLife))}
 }
 
-// sent returns which of these digests the caller is remembered for.
-func (r *Registry) sent(ctx context.Context, repo string, digests ...oci.Digest) (map[oci.Digest]bool, error) {
-	found := map[oci.Digest]bool{}
+// sent returns which of these nodes the caller is remembered for.
+func (r *Registry) sent(ctx context.Context, repo string, nodes ...node) (map[node]bool, error) {
+	found := map[node]bool{}
 	if !r.remembers() {
 		return found, nil
 	}
-	slices.Sort(digests)
-	for chunk := range slices.Chunk(slices.Compact(digests), table.MaxKeys) {
-		keys := make([]table.Key, len(chunk))
-		for i, d := range chunk {
-			keys[i] = sentKey(repo, d, r.rights.Who)
-		}
+	notes := make(map[table.Key]node, len(nodes))
+	for _, n := range nodes {
+		notes[sentKey(repo, n, r.rights.Who)] = n
+	}
+	for keys := range slices.Chunk(slices.Collect(maps.Keys(notes)), table.MaxKeys) {
 		items, err := r.table.GetMany(ctx, keys)
 		if err != nil {
 			return nil, fmt.Errorf("read what the caller has sent: %w", err)
 		}
-		for i, d := range chunk {
-			found[d] = items[keys[i]].Expires.After(r.now())
+		for _, key := range keys {
+			found[notes[key]] = items[key].Expires.After(r.now())
 		}
 	}
 	return found, nil

@@ -93,12 +93,12 @@ func gainsNothing(t *testing.T, before seer, after *oracle, pushed oci.Digest) {
 	}
 	h := after.horizon(before.Pull, false)
 	for d := range h.manifests {
-		if _, here := after.manifests[d]; here && d != pushed && !before.seesManifest(d) && !before.hasSent(d) {
+		if _, here := after.manifests[d]; here && d != pushed && !before.seesManifest(d) && !before.hasSentManifest(d) {
 			t.Fatalf("manifest %s has come into sight", d)
 		}
 	}
 	for d := range h.blobs {
-		if after.blobs[d] && !before.seesBlob(d) && !before.hasSent(d) {
+		if after.blobs[d] && !before.seesBlob(d) && !before.hasSentBlob(d) {
 			t.Fatalf("blob %s has come into sight", d)
 		}
 	}

@@ -65,8 +65,10 @@ func (s *survey) item(repo, sort string, item table.Item) {
 		tagged := s.items[in(repo, "tag#"+parent)].Str("digest") == child
 		s.expect(tagged || strings.Contains(parent, ":"), "%s has an edge to tag %s, which does not name it", child, parent)
 	case "sent":
-		d, who, _ := strings.Cut(name, "#")
-		s.expect(!item.Expires.IsZero() && strings.Contains(d, ":") && len(who) == 64, "sent %s of %s stays for ever, or is misspelt", name, repo)
+		kind, d, _ := strings.Cut(name, "#")
+		d, who, _ := strings.Cut(d, "#")
+		spelt := (kind == "blob" || kind == "manifest") && strings.Contains(d, ":") && len(who) == 64
+		s.expect(!item.Expires.IsZero() && spelt, "sent %s of %s stays for ever, or is misspelt", name, repo)
 	case "referrer":
 		parts := strings.Split(name, "#")
 		m := s.items[in(repo, "manifest#"+parts[len(parts)-1])]
