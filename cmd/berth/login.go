@@ -132,7 +132,11 @@ func (c *logIn) asWorkload(ctx context.Context, t terminal, where *url.URL, fold
 	if err != nil {
 		return err
 	}
-	if err := check(ctx, where, auth.Credential{Username: made.User, Password: made.Secret}); err != nil {
+	err = check(ctx, where, auth.Credential{Username: made.User, Password: made.Secret})
+	if errors.Is(err, errNotValid) && source.Audience != "" {
+		return fmt.Errorf("%w: they were made for %s, which has to be an audience of the policy; see --audience", err, source.Audience)
+	}
+	if err != nil {
 		return err
 	}
 	// A crash between the two leaves a note that nobody reads.
@@ -181,12 +185,15 @@ func check(ctx context.Context, where *url.URL, credential auth.Credential) erro
 	return fmt.Errorf("%s answered %s", where.Host, resp.Status)
 }
 
+// errNotValid is about credentials that a registry does not take.
+var errNotValid = errors.New("the credentials are not valid")
+
 // refusedBy tells credentials that are wrong from a registry that is not there.
 func refusedBy(host string, err error) error {
 	said, ok := errors.AsType[*errcode.ErrorResponse](err)
 	switch {
 	case ok && said.StatusCode == http.StatusUnauthorized:
-		return fmt.Errorf("%s: the credentials are not valid", host)
+		return fmt.Errorf("%s: %w", host, errNotValid)
 	case ok && said.StatusCode == http.StatusTooManyRequests:
 		return fmt.Errorf("%s: too many failed logins, try again later", host)
 	}
