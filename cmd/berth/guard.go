@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,13 +60,16 @@ func (c *serve) checkAccess() error {
 	return c.checkOpen()
 }
 
-// checkOpen refuses to be open to more than this machine by accident.
+// checkOpen refuses to be open to more than this machine by accident. A URL says
+// that something stands in front, which lets others in.
 func (c *serve) checkOpen() error {
 	host, _, err := net.SplitHostPort(c.Listen)
-	if err != nil || c.Policy != "" || c.Open || isLoopback(host) { // what is no address, listen says
+	here := c.URL == "" && (err != nil || isLoopback(host)) // what is no address, listen says
+	if here || c.Policy != "" || c.Open {
 		return nil
 	}
-	return fmt.Errorf("%s can be reached by others, who could all push, pull and delete: give a --policy, or --open if that is meant", c.Listen)
+	return fmt.Errorf("%s can be reached by others, who could all push, pull and delete: give a --policy, or --open if that is meant",
+		cmp.Or(c.URL, c.Listen))
 }
 
 // openTo is what the start line says of a registry that asks nobody who they

@@ -34,6 +34,13 @@ func TestOpenIsSaid(t *testing.T) {
 			t.Errorf("%+v: got %v", c, err)
 		}
 	}
+	fronted := serve{Listen: "127.0.0.1:5000", URL: "https://registry.test", TokenLife: 5 * time.Minute}
+	if err := fronted.checkAccess(); err == nil || !strings.Contains(err.Error(), "https://registry.test can be reached by others") {
+		t.Errorf("with something in front: got %v", err)
+	}
+	if fronted.Open = true; fronted.checkAccess() != nil {
+		t.Error("with something in front, and meant to be open: got an error")
+	}
 }
 
 func TestStartLineSaysToWhomItIsOpen(t *testing.T) {

@@ -151,6 +151,9 @@ func (c *serve) server(d *data, o registry.Options, g guard, log *slog.Logger) (
 		registry: recorder.CountInFlight(paced(probe.New(api), patience)),
 		pages:    pages(d.table, metrics, g.desk),
 	}}
+	if c.Policy == "" && !c.Open {
+		s.handler = athome(s.handler)
+	}
 	if c.TLSCert == "" {
 		return s, nil
 	}
