@@ -2,6 +2,7 @@ package access
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/berthregistry/berth/shared/oci"
 	"github.com/berthregistry/berth/shared/registry"
@@ -91,10 +92,12 @@ func (s *Session) catalogued(repo string) registry.Rights {
 }
 
 // remembered is the name under which what the caller sends is remembered.
-// Whoever presents nothing is nobody in particular.
+// Whoever presents nothing is nobody in particular. Of whom rules speak in
+// different ways are different callers, though their name is the same: a job
+// must not read what another job of its repository has sent for other tags.
 func (s *Session) remembered() string {
 	if s.anonymous() {
 		return ""
 	}
-	return s.Principal.String()
+	return strings.Join(slices.Concat(s.Groups, s.Holds, []string{s.Principal.String()}), "\n")
 }

@@ -174,6 +174,23 @@ func TestRights(t *testing.T) {
 	}
 }
 
+// Jobs of one repository have one subject. Rules over other claims tell them
+// apart, and so does what is remembered of who has sent what.
+func TestRightsRememberWhoCountsAsAnother(t *testing.T) {
+	p := policyFor(t)
+	job := Principal{Kind: Issuer, Name: "github", Subject: "repo:acme/app:ref:refs/heads/main"}
+	release, doubtful, tester := job, job, Principal{Kind: Robot, Name: "ci", Groups: []string{"testers"}}
+	release.Holds, doubtful.Holds = []string{"aaaaaaaa", "bbbbbbbb"}, []string{InDoubt + "aaaaaaaa"}
+	seen := map[string]Principal{}
+	for _, who := range []Principal{job, release, doubtful, tester, {Kind: Robot, Name: "ci"}} {
+		name := (&Session{Principal: who, Policy: p}).Rights("team/app", nil).Who
+		if other, ok := seen[name]; ok {
+			t.Errorf("%+v and %+v are both remembered as %q", who, other, name)
+		}
+		seen[name] = who
+	}
+}
+
 // A token for the catalog has no scope of a repository, and shows all that the
 // policy lets see; one without it shows nothing.
 func TestRightsOfTheCatalog(t *testing.T) {
