@@ -29,9 +29,13 @@ type Gate interface {
 // admit finds out who makes the request, and puts the registry behind what they
 // may do. The rest is left to the registry, but for what never gets there.
 //
-// Who presents nothing learns the challenge and what they may pull, and not even
-// which paths there are. A ping is answered with the challenge whatever they may
-// pull: several clients take from there how to log in, and ask no more.
+// Who presents nothing learns the challenge and what everybody may pull, and not
+// even which paths there are. A ping is answered with the challenge whatever they
+// may pull: several clients take from there how to log in, and ask no more.
+// Others log in when they are told to and no earlier, so who presents nothing is
+// told to wherever somebody else may see more: in a list, or by a digest, half of
+// it would pass for all of it. Who then comes with a token for nobody in
+// particular gets that half.
 func (v *visit) admit(w http.ResponseWriter, r *http.Request, misread error) error {
 	session, err := v.gate.Admit(r)
 	if err != nil {
@@ -42,10 +46,11 @@ func (v *visit) admit(w http.ResponseWriter, r *http.Request, misread error) err
 		return err
 	}
 	v.session = session
-	v.reg = v.reg.For(session.Rights(v.target.Repo, v.hint.references()))
+	rights := session.Rights(v.target.Repo, v.hint.references())
+	v.reg = v.reg.For(rights)
 	_, exists := endpoints[v.target.Route][r.Method]
 	switch {
-	case stranger(session) && (misread != nil || !exists || v.target.Route == RoutePing):
+	case stranger(session) && (misread != nil || !exists || v.target.Ref.Tag == "" && !rights.Pull.All()):
 		v.told.Denied = v.target.Route != RoutePing
 		v.challenge(w, r, nil)
 		return oci.ErrUnauthorized

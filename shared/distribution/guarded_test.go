@@ -23,6 +23,7 @@ var rules = []access.Rule{
 	rule("signing", "closed/**", "", "user:signer", access.Pull, access.Attach),
 	rule("delivery", "closed/**", "", "user:courier", access.Push),
 	rule("public", "public/**", "", "anyone", access.Pull),
+	rule("samples", "samples/**", "v*", "anyone", access.Pull),
 	{Name: "no deleting", Deny: true, Whom: access.Whom{Names: []string{"authenticated"}},
 		Repositories: []string{"closed/kept"}, Actions: []access.Action{access.Delete}},
 }
@@ -148,6 +149,7 @@ func TestStrangers(t *testing.T) {
 		{"PUT", "/v2/public/app/manifests/" + digest256, "repository:public/app:pull,push"},
 		{"DELETE", "/v2/public/app/manifests/1", "repository:public/app:delete"},
 		{"DELETE", "/v2/public/app/blobs/" + digest256, "repository:public/app:delete"},
+		{"GET", "/v2/_catalog", "registry:catalog:*"},
 		// What there is not is not told either.
 		{"GET", "/v2/nothing", ""},
 		{"GET", "/v2/closed/App/manifests/1", ""},
@@ -169,8 +171,37 @@ func TestStrangers(t *testing.T) {
 	s.want(s.get(manifestURL("public/app", string(image.Digest))), http.StatusOK, "")
 	s.want(s.get(manifestURL("public/app", "2")), http.StatusNotFound, "MANIFEST_UNKNOWN")
 	s.want(s.get("/v2/public/app/tags/list"), http.StatusOK, "")
-	if a := s.get("/v2/_catalog"); string(a.body) != `{"repositories":["public/app"]}` {
+	if a := s.as("anonymous registry:catalog:*").get("/v2/_catalog"); string(a.body) != `{"repositories":["public/app"]}` {
 		t.Errorf("the catalog for everybody: got %d %s", a.status, a.body)
+	}
+}
+
+// Some clients log in when they are told to, and not before: where everybody may
+// see a part, they would take it for all there is.
+func TestStrangersAreToldWhereThereIsMore(t *testing.T) {
+	s := guard(t, distribution.Options{})
+	root, nobody := s.as("root"), s.as("anonymous repository:samples/app:pull")
+	sample := root.image("samples/app", "v1", "layer")
+	other := root.image("samples/app", "internal", "another")
+	const repo = "/v2/samples/app/"
+	for _, c := range []struct {
+		path                    string
+		stranger, nobody, owner int
+	}{
+		{"manifests/v1", 200, 200, 200}, // whoever comes sees the same
+		{"manifests/v2", 404, 404, 404},
+		{"manifests/internal", 401, 401, 200},
+		{"manifests/" + string(sample.Digest), 401, 200, 200},
+		{"manifests/" + string(other.Digest), 401, 404, 200},
+		{"blobs/" + string(oci.SHA256.Sum([]byte("layer"))), 401, 200, 200},
+		{"blobs/" + string(oci.SHA256.Sum([]byte("another"))), 401, 404, 200},
+		{"referrers/" + string(other.Digest), 401, 200, 200},
+		{"tags/list", 401, 200, 200},
+	} {
+		got := [3]int{s.get(repo + c.path).status, nobody.get(repo + c.path).status, root.get(repo + c.path).status}
+		if want := [3]int{c.stranger, c.nobody, c.owner}; got != want {
+			t.Errorf("%s: got %v for a stranger, a token for nobody and the owner, want %v", c.path, got, want)
+		}
 	}
 }
 
