@@ -146,6 +146,31 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
+// checkExpressions refuses two expressions of one id, as those that hold are
+// known by their ids. Those are short, so that two can be found that share one:
+// one to be looked over, and one to pass.
+func checkExpressions(p *Policy) error {
+	texts := map[string]string{}
+	check := func(list string, i int, w *Whom) error {
+		if text, ok := texts[w.When]; ok && text != w.WhenText {
+			return fault(at(list, i)+".when", "this expression has the id of another one: write it in a different way")
+		}
+		texts[w.When] = w.WhenText
+		return nil
+	}
+	for i := range p.Groups {
+		if err := check("groups", i, &p.Groups[i].Members); err != nil {
+			return err
+		}
+	}
+	for i := range p.Rules {
+		if err := check("rules", i, &p.Rules[i].Whom); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // checkRule checks what of a rule is not a list of patterns or principals.
 func checkRule(place string, r *Rule) error {
 	switch {

@@ -75,6 +75,9 @@ func compile(p *Policy) (c compiled, err error) {
 	if c.rules, err = compileRules(p, groups); err != nil {
 		return c, err
 	}
+	if err := checkExpressions(p); err != nil {
+		return c, err
+	}
 	for _, g := range p.Groups {
 		c.groups = append(c.groups, groups[g.Name])
 	}

@@ -2,6 +2,7 @@ package access
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"regexp"
@@ -239,6 +240,28 @@ func TestPolicyJSON(t *testing.T) {
 		}
 		if d := p.Decide(Principal{Kind: User, Name: "a"}, "a", Pull); d.Allowed() {
 			t.Errorf("%s allows %+v", text, d)
+		}
+	}
+}
+
+// What holds is known by its id alone: one that is shared by a lax expression and
+// a strict one would let whoever fits the lax one through both.
+func TestExpressionsShareNoID(t *testing.T) {
+	when := func(text string) Whom {
+		return Whom{Names: []string{"issuer:ci"}, When: "abcdefgh", WhenText: text}
+	}
+	for lax, taken := range map[string]bool{"claims.a == 1": false, "claims.b == 2": true} {
+		strict := Rule{Name: "strict", Whom: when("claims.b == 2"), Repositories: []string{"a"}, Actions: []Action{Push}}
+		for place, p := range map[string]*Policy{
+			"rules[1].when": {Rules: []Rule{{Name: "lax", Whom: when(lax), Repositories: []string{"a"}, Actions: []Action{Pull}}, strict}},
+			"rules[0].when": {Rules: []Rule{strict}, Groups: []Group{{Name: "lax", Members: when(lax)}}},
+		} {
+			p.Audiences, p.Issuers = []string{"a"}, []Trust{{Name: "ci", URL: "https://ci.example.com"}}
+			err := p.Compile()
+			var f *Fault
+			if taken != (err == nil) || !taken && (!errors.As(err, &f) || f.Place != place) {
+				t.Errorf("%q beside another: got %v", lax, err)
+			}
 		}
 	}
 }
