@@ -17,13 +17,15 @@ func audited(x *distribution.Exchange) bool {
 
 // changed says whether others may find the registry changed by a request. The
 // parts of an upload are not seen by anybody before its end. What went wrong on
-// our side, or was not waited for, may have happened.
+// our side, or was not waited for, may have happened: also where a store was too
+// busy to say so, which is answered with 429.
 func changed(x *distribution.Exchange) bool {
+	perhaps := x.Status == http.StatusTooManyRequests || x.Status >= 499
 	switch x.Method {
 	case http.MethodPost, http.MethodPut:
-		return x.Status == http.StatusCreated || x.Status >= 499
+		return perhaps || x.Status == http.StatusCreated
 	case http.MethodDelete:
-		return x.Status == http.StatusAccepted || x.Status >= 499
+		return perhaps || x.Status == http.StatusAccepted
 	}
 	return false
 }
