@@ -55,7 +55,7 @@ func (v *visit) admit(w http.ResponseWriter, r *http.Request, misread error) err
 		v.challenge(w, r, nil)
 		return oci.ErrUnauthorized
 	case v.barred(r.Method):
-		return v.deny(w, r, oci.ErrDenied)
+		return v.deny(w, r, v.denied(r.Method))
 	}
 	return nil
 }
@@ -79,6 +79,15 @@ func (v *visit) barred(method string) bool {
 	})
 }
 
+// denied says what somebody has no right to. Clients that find the words that
+// the spec has for every denial print none.
+func (v *visit) denied(method string) error {
+	if v.target.Route == RouteCatalog {
+		return oci.ErrDenied.With(nil, "no right to list repositories")
+	}
+	return oci.ErrDenied.With(nil, "no right to %s in %s", asked(method, v.target)[0], v.target.Repo)
+}
+
 // errNarrow is the cause of a challenge to who may do it with another token.
 var errNarrow = errors.New("the token is not for this")
 
@@ -90,7 +99,10 @@ func (v *visit) deny(w http.ResponseWriter, r *http.Request, err error) error {
 	case stranger(v.session):
 		v.challenge(w, r, nil)
 		return oci.ErrUnauthorized
-	case unknown(v.session) || v.narrow(r.Method):
+	case unknown(v.session): // to whom "the token" would say nothing: their client has fetched it
+		v.challenge(w, r, errNarrow)
+		return oci.ErrUnauthorized
+	case v.narrow(r.Method):
 		return v.tooNarrow(w, r)
 	}
 	return err

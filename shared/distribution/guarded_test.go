@@ -279,6 +279,13 @@ func TestWhatIsDenied(t *testing.T) {
 		if c.status == 403 && a.codes(t) != denied {
 			t.Errorf("%s: %s %s: got %s", c.who, c.method, c.path, a.body)
 		}
+		// Clients print a message only if it is not the one of the spec.
+		if c.status == 403 && !strings.Contains(string(a.body), "no right to ") {
+			t.Errorf("%s: %s %s: says %s, not what there is no right to", c.who, c.method, c.path, a.body)
+		}
+		if strings.HasPrefix(c.who, "anonymous") && strings.Contains(string(a.body), "the token") {
+			t.Errorf("%s: %s %s: speaks of a token: %s", c.who, c.method, c.path, a.body)
+		}
 	}
 }
 
