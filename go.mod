@@ -24,6 +24,7 @@ require (
 	github.com/opencontainers/go-digest v1.0.0 // the field's type of a digest
 	github.com/opencontainers/image-spec v1.1.1 // the field's type of a descriptor
 	github.com/prometheus/client_golang v1.25.0 // metrics
+	github.com/prometheus/client_model v0.6.3 // which of them somebody may see
 	go.etcd.io/bbolt v1.5.0 // the table of berth serve
 	golang.org/x/crypto v0.58.0 // bcrypt and argon2id, of password files
 	golang.org/x/sync v0.24.0 // a bounded number of reads at once
@@ -51,7 +52,6 @@ require (
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/kylelemons/godebug v1.1.0 // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
-	github.com/prometheus/client_model v0.6.3 // indirect
 	github.com/prometheus/common v0.72.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect

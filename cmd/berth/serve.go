@@ -149,7 +149,7 @@ func (c *serve) server(d *data, o registry.Options, g guard, log *slog.Logger) (
 	api := distribution.New(registry.New(d.table, d.blobs, o), distribution.Options{Observe: recorder.Observe, Gate: g.gate, Log: log})
 	s := &server{handler: site{
 		registry: recorder.CountInFlight(paced(probe.New(api), patience)),
-		pages:    pages(d.table, metrics, g.desk),
+		pages:    pages(d.table, metrics, g),
 	}}
 	if c.Policy == "" && !c.Open {
 		s.handler = athome(s.handler)

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/berthregistry/berth/shared/table"
 )
@@ -31,12 +30,12 @@ func (s site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // pages are for whoever runs the registry and, where there is a desk, for who
 // wants a token.
-func pages(t table.Store, metrics prometheus.Gatherer, desk http.Handler) http.Handler {
+func pages(t table.Store, metrics prometheus.Gatherer, g guard) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", figures(metrics, g.gate))
 	mux.Handle("GET /healthz", health(t))
-	if desk != nil {
-		desk = paced(desk, patience)
+	if g.desk != nil {
+		desk := paced(g.desk, patience)
 		mux.Handle("/token", desk)
 		mux.Handle("/_berth/", desk)
 	}
