@@ -134,6 +134,7 @@ func TestTheFirstRobot(t *testing.T) {
 		t.Errorf("where no rule allows it: got %d", got)
 	}
 	berth(t, "", "robot", "create", "builder", "--registry", g.url).wants(t, 1, "exists already")
+	berth(t, "", "robot", "create", "A robot", "--registry", g.url).wants(t, 1, "underscore, and begins with") // to its end
 	listed := berth(t, "", "robot", "list", "--registry", g.url).wants(t, 0, "NAME", id, "builder")
 	if strings.Contains(listed.out, "berth_") {
 		t.Errorf("a secret is listed:\n%s", listed.out)

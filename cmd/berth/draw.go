@@ -62,19 +62,25 @@ func short(digest string) string {
 	return algorithm + ":" + hash[:12]
 }
 
-// maxText is how much of a stranger's text is printed.
-const maxText = 100
+// How much of a stranger's text is printed, in characters: of a name, and of a
+// sentence.
+const (
+	maxText     = 100
+	maxSentence = 2000
+)
 
 // clean keeps what a stranger wrote from commanding the terminal.
-func clean(s string) string {
+func clean(s string) string { return cleanTo(maxText, s) }
+
+func cleanTo(most int, s string) string {
 	s = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return '?'
 		}
 		return r
 	}, s)
-	if utf8.RuneCountInString(s) > maxText {
-		return string([]rune(s)[:maxText]) + "…"
+	if utf8.RuneCountInString(s) > most {
+		return string([]rune(s)[:most]) + "…"
 	}
 	return s
 }

@@ -42,6 +42,20 @@ type guard struct {
 	desk http.Handler // of /token and /_berth/
 }
 
+// A givenFile is the path of a file, which is not empty where it is given: a
+// variable of a script that was never set is no wish for a registry that is open
+// to everybody.
+type givenFile string
+
+// UnmarshalText is for the parser of the command line.
+func (f *givenFile) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		return errors.New("it is given, and is empty; leave it out for a registry without a policy")
+	}
+	*f = givenFile(text)
+	return nil
+}
+
 // checkAccess says what cannot be meant.
 func (c *serve) checkAccess() error {
 	switch {
@@ -94,7 +108,7 @@ func (c *serve) guard(ctx context.Context, d *data, background *sync.WaitGroup, 
 	if c.Policy == "" {
 		return guard{}, nil
 	}
-	file, err := openPolicy(c.Policy, log)
+	file, err := openPolicy(string(c.Policy), log)
 	if err != nil {
 		return guard{}, err
 	}

@@ -11,9 +11,10 @@ import (
 // Nothing is open to other machines by accident.
 func TestOpenIsSaid(t *testing.T) {
 	for _, c := range []struct {
-		listen, policy string
-		open           bool
-		refused        bool
+		listen  string
+		policy  givenFile
+		open    bool
+		refused bool
 	}{
 		{"127.0.0.1:5000", "", false, false},
 		{"localhost:5000", "", false, false},
@@ -43,11 +44,19 @@ func TestOpenIsSaid(t *testing.T) {
 	}
 }
 
+// A variable that was never set is no wish to be open.
+func TestAPolicyIsNotEmpty(t *testing.T) {
+	data := t.TempDir()
+	berth(t, "", "serve", "--listen", "nowhere", "--data", data, "--policy", "").wants(t, 2, "--policy: it is given, and is empty")
+	t.Setenv("BERTH_POLICY", "")
+	berth(t, "", "serve", "--listen", "nowhere", "--data", data).wants(t, 2, "--policy: it is given, and is empty")
+}
+
 func TestStartLineSaysToWhomItIsOpen(t *testing.T) {
 	here := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}
 	everywhere := &net.TCPAddr{IP: net.IPv4zero}
 	for _, c := range []struct {
-		policy string
+		policy givenFile
 		addr   net.Addr
 		want   string
 	}{

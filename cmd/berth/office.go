@@ -123,7 +123,7 @@ func (o *office) refused(resp *http.Response, body []byte) error {
 	_ = json.Unmarshal(body, &problem) // what is no JSON has no words of the desk's
 	var lines []string
 	for _, e := range problem.Errors {
-		lines = append(lines, clean(e.Message))
+		lines = append(lines, cleanTo(maxSentence, e.Message))
 	}
 	said := strings.Join(lines, "\n")
 	switch {

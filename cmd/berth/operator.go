@@ -55,8 +55,12 @@ func openTable(ctx context.Context, name string, t terminal) (*office, error) {
 		return nil, fmt.Errorf("find AWS credentials: %w", err)
 	}
 	log := logTo(t)
-	store := dynamo.New(dynamodb.NewFromConfig(cfg), nil, name, log)
-	return operate(desk.Options{Ledger: ledger.New(store, ledger.Options{Log: log}), Log: log})
+	l := ledger.New(dynamo.New(dynamodb.NewFromConfig(cfg), nil, name, log), ledger.Options{Log: log})
+	// The desk would call a slip of the operator's an internal error.
+	if _, err := l.Policy(ctx); err != nil && !errors.Is(err, ledger.ErrAbsent) {
+		return nil, fmt.Errorf("open the table %s: %w", name, err)
+	}
+	return operate(desk.Options{Ledger: l, Log: log})
 }
 
 // openFolder opens a desk on the data folder of a berth serve that has ended.

@@ -47,6 +47,7 @@ func TestTheFirstPolicyOnAWS(t *testing.T) {
 		}
 	})
 
+	berth(t, "", "robot", "list", "--table", name+"x").wants(t, 1, "open the table "+name+"x: ", "ResourceNotFoundException")
 	policy := textFile(t, "policy.yaml", accessPolicy)
 	berth(t, "", "policy", "get", "--table", name).wants(t, 1, "nobody may do anything until one is set")
 	berth(t, "", "policy", "set", policy, "--table", name, "--if", "none").wants(t, 0, "is in force")

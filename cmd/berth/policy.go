@@ -12,6 +12,7 @@ import (
 	"github.com/berthregistry/berth/shared/access"
 	"github.com/berthregistry/berth/shared/access/desk"
 	"github.com/berthregistry/berth/shared/access/document"
+	"github.com/berthregistry/berth/shared/oci"
 )
 
 // policy are the commands about who may do what.
@@ -132,6 +133,9 @@ type policyExplain struct {
 // Run explains. It asks the registry for its policy only; the reasoning is done
 // here, and nobody is logged in as.
 func (c *policyExplain) Run(t terminal) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	p, err := c.policy(t)
 	if err != nil {
 		return err
@@ -142,6 +146,23 @@ func (c *policyExplain) Run(t terminal) error {
 	}
 	_, err = fmt.Fprint(t.out, document.Explain(p, who, c.Repository, c.Tag, access.Action(c.Action)))
 	return err
+}
+
+// check says what cannot be meant: of a repository that cannot be, nothing is
+// allowed, which would be taken for what the policy says.
+func (c *policyExplain) check() error {
+	admin := access.Action(c.Action) == access.Admin
+	switch {
+	case admin && (c.Repository != "" || c.Tag != ""):
+		return errors.New("--action admin is about the whole registry, and goes without --repository and --tag")
+	case !admin && c.Repository == "":
+		return errors.New("--repository is missing: say which one it is about")
+	case !admin && !oci.ValidName(c.Repository):
+		return fmt.Errorf("--repository: %q is no name of a repository", c.Repository)
+	case c.Tag != "" && !oci.ValidTag(c.Tag):
+		return fmt.Errorf("--tag: %q is no tag", c.Tag)
+	}
+	return nil
 }
 
 func (c *policyExplain) policy(t terminal) (*access.Policy, error) {

@@ -45,7 +45,11 @@ rules:
 		{federated + " --who issuer:ci --action pull --repository team/app --tag release-1", 1, "could not log in"},
 		{policy + " --who alice --action pull --repository a", 1, "--who: "},
 		{policy + " --who user:alice --action fly --repository a", 2, `must be one of "pull"`},
-		{policy + " --registry r.test --who user:alice --action pull", 1, "say which policy"},
+		{policy + " --who user:alice --action pull", 1, "--repository is missing"},
+		{policy + " --who user:alice --action pull --repository Public/app", 1, "is no name of a repository"},
+		{policy + " --who user:alice --action pull --repository public/app --tag .x", 1, "is no tag"},
+		{policy + " --who user:root --action admin --repository public/app", 1, "about the whole registry"},
+		{policy + " --registry r.test --who user:alice --action pull --repository a", 1, "say which policy"},
 		{"--who user:alice --action pull --repository a", 1, "say which policy"},
 	} {
 		args := append([]string{"policy", "explain"}, strings.Fields(c.args)...)

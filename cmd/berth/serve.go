@@ -31,11 +31,12 @@ type serve struct {
 	TLSCert string `name:"tls-cert" and:"tls" env:"BERTH_TLS_CERT" placeholder:"FILE" help:"Certificate chain in PEM; with it the registry speaks HTTPS."`
 	TLSKey  string `name:"tls-key" and:"tls" env:"BERTH_TLS_KEY" placeholder:"FILE" help:"The certificate's private key in PEM."`
 
-	Policy    string        `xor:"access" env:"BERTH_POLICY" placeholder:"FILE" help:"Who may do what, in YAML; a changed file is read again. Nothing is allowed but by a rule."`
-	Open      bool          `xor:"access" env:"BERTH_OPEN" help:"Let everybody do everything, also from other machines."`
-	Users     string        `env:"BERTH_USERS" placeholder:"FILE" help:"Users and their passwords, as htpasswd -B writes them; a changed file is read again."`
-	URL       string        `name:"url" env:"BERTH_URL" placeholder:"URL" help:"Where clients find this registry if something stands in front of it, such as https://registry.example.com."`
-	TokenLife time.Duration `default:"5m" env:"BERTH_TOKEN_LIFE" help:"How long tokens are good for: 5m to 15m."`
+	Policy        givenFile     `xor:"access" env:"BERTH_POLICY" placeholder:"FILE" help:"Who may do what, in YAML; a changed file is read again. Nothing is allowed but by a rule."`
+	Open          bool          `xor:"access" env:"BERTH_OPEN" help:"Let everybody do everything, also from other machines."`
+	Users         string        `env:"BERTH_USERS" placeholder:"FILE" help:"Users and their passwords, as htpasswd -B writes them; a changed file is read again."`
+	URL           string        `name:"url" env:"BERTH_URL" placeholder:"URL" help:"Where clients find this registry if something stands in front of it, such as https://registry.example.com."`
+	AddressHeader string        `placeholder:"NAME" env:"BERTH_ADDRESS_HEADER" help:"Header in which what stands in front says where a request came from, such as X-Forwarded-For. Whoever gets here past it could say anything."`
+	TokenLife     time.Duration `default:"5m" env:"BERTH_TOKEN_LIFE" help:"How long tokens are good for: 5m to 15m."`
 
 	LogFormat telemetry.Format `enum:"text,json" default:"text" env:"BERTH_LOG_FORMAT" help:"How a line of the log looks: text or json."`
 	LogLevel  slog.Level       `default:"info" env:"BERTH_LOG_LEVEL" help:"Log from this level on: debug, info, warn or error; requests are info."`
@@ -153,6 +154,9 @@ func (c *serve) server(d *data, o registry.Options, g guard, log *slog.Logger) (
 	}}
 	if c.Policy == "" && !c.Open {
 		s.handler = athome(s.handler)
+	}
+	if c.AddressHeader != "" {
+		s.handler = behind(c.AddressHeader, s.handler)
 	}
 	if c.TLSCert == "" {
 		return s, nil

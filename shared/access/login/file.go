@@ -132,7 +132,7 @@ func (f *file) stamp() stamp {
 func load(path string) (*entries, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("open users: %w", err)
+		return nil, fmt.Errorf("read users: %w", err)
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
