@@ -188,6 +188,34 @@ func TestMountOfVisible(t *testing.T) {
 	in.keepsSecret()
 }
 
+// TestMountPastHidden: repositories that may not be pulled from are not among the
+// few that are tried.
+func TestMountPastHidden(t *testing.T) {
+	in := newIntrusion(t)
+	for n := range 30 {
+		in.do(putBlob(fmt.Sprint("hidden/", n), in.layer))
+	}
+	in.do(putBlob("visible", in.layer))
+	in.rights.Elsewhere = func(repo string) registry.Rights {
+		if repo == "visible" {
+			return registry.Rights{Pull: registry.AllTags()}
+		}
+		return registry.Rights{}
+	}
+	in.may(mount(home, "", in.layer))
+}
+
+// TestInUseByHidden: who may delete what is hidden is not told what needs it.
+func TestInUseByHidden(t *testing.T) {
+	in := newIntrusion(t)
+	in.rights.Delete = registry.AllTags()
+	err := in.tries(deleteBlob(home, in.secret))
+	var known *oci.Error
+	if !errors.As(err, &known) || !errors.Is(err, oci.ErrInUse) || strings.Contains(fmt.Sprint(known, known.Detail), string(oci.SHA256.Sum(in.image))) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestTagOfHidden: who has the bytes of a hidden manifest, but not its layers,
 // cannot tag it, nor list it in an index.
 func TestTagOfHidden(t *testing.T) {
@@ -283,16 +311,18 @@ func TestIfMatchTellsNothing(t *testing.T) {
 			t.Errorf("delete: %v", err)
 		}
 	}
-	err := in.tries(pushIf(registry.Precondition{NoneMatch: true}, own, "rel"))
-	var known *oci.Error
-	if !errors.As(err, &known) || !errors.Is(err, oci.ErrPrecondition) || strings.Contains(fmt.Sprint(known, known.Detail), "sha256") {
-		t.Errorf("got %v", err)
+	none := registry.Precondition{NoneMatch: true}
+	for _, err := range []error{in.tries(pushIf(none, own, "rel")), in.mallory().DeleteTag(t.Context(), home, "rel", none)} {
+		var known *oci.Error
+		if !errors.As(err, &known) || !errors.Is(err, oci.ErrPrecondition) || strings.Contains(fmt.Sprint(known, known.Detail), "sha256") {
+			t.Errorf("got %v", err)
+		}
 	}
 	// Whether a manifest is here is told to who has sent it, nobody else.
 	hidden := image(describe(blobType, in.own), nil, map[string]any{"annotations": map[string]string{"note": "hidden"}})
 	in.do(push(hidden))
-	in.may(pushIf(registry.Precondition{NoneMatch: true}, hidden))
-	in.mayNot(oci.ErrPrecondition, pushIf(registry.Precondition{NoneMatch: true}, hidden))
+	in.may(pushIf(none, hidden))
+	in.mayNot(oci.ErrPrecondition, pushIf(none, hidden))
 }
 
 // TestUploadOfAnother: who knows the id of somebody's upload neither adds to it
@@ -332,6 +362,60 @@ func TestPolicyChanges(t *testing.T) {
 	in.now = in.now.Add(25 * time.Hour)
 	in.mayNot(oci.ErrBlobUnknown, readBlob(home, in.own))
 	in.mayNot(oci.ErrManifestBlobUnknown, push(in.listing(), "dev"))
+}
+
+// TestMissingTellsOfNoHidden: of the indexes that list what is not here, hidden
+// ones are neither named nor, by there being many, noticed.
+func TestMissingTellsOfNoHidden(t *testing.T) {
+	in := newIntrusion(t)
+	absent := []oci.Descriptor{describe(oci.MediaTypeImage, in.listing())}
+	in.do(push(index(absent, map[string]any{"annotations": map[string]string{"note": "seen"}}), "dev"))
+	ask := func() string {
+		_, err := in.mallory().Manifest(t.Context(), home, oci.Reference{Digest: absent[0].Digest})
+		var known *oci.Error
+		if !errors.As(err, &known) || !errors.Is(err, oci.ErrManifestUnknown) {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(known, known.Detail)
+	}
+	before := ask()
+	for n := range 100 {
+		in.do(push(index(absent, map[string]any{"annotations": map[string]string{"n": fmt.Sprint(n)}})))
+	}
+	if after := ask(); after != before || !strings.Contains(after, "index:") {
+		t.Errorf("got %s, before there were others %s", after, before)
+	}
+}
+
+// TestSentAndDeleted: what was sent while more was in sight, and has been deleted
+// since, cannot be listed now for the day on which somebody else brings it back.
+func TestSentAndDeleted(t *testing.T) {
+	in := newIntrusion(t)
+	in.rights.Pull = only("dev", "rel")
+	of := func(body []byte, mediaType string) []byte {
+		return index([]oci.Descriptor{describe(mediaType, body)}, nil)
+	}
+	inner := in.listing(describe(blobType, in.secret))
+	middle := of(inner, oci.MediaTypeImage)
+	in.may(push(inner), push(middle))
+	in.do(deleteManifest(inner))
+	in.rights.Pull = only("dev")
+	in.mayNot(oci.ErrManifestBlobUnknown, push(of(middle, oci.MediaTypeIndex), "dev"))
+	in.do(push(inner, "rel"))
+	in.keepsSecret()
+}
+
+// TestManyManifestsSent: a push looks into so many manifests and no more.
+func TestManyManifestsSent(t *testing.T) {
+	in := newIntrusion(t)
+	var images []oci.Descriptor
+	for n := range 301 {
+		img := image(describe(blobType, in.own), nil, map[string]any{"annotations": map[string]string{"n": fmt.Sprint(n)}})
+		in.may(push(img))
+		images = append(images, describe(oci.MediaTypeImage, img))
+	}
+	in.mayNot(oci.ErrManifestBlobUnknown, push(index(images, nil), "dev"))
+	in.may(push(index(images[1:], nil), "dev"))
 }
 
 // TestPushByLimited is what works: an image for two platforms, as docker and

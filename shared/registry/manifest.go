@@ -166,32 +166,43 @@ func unknownManifest(repo string, d oci.Digest) error {
 // missing says that a manifest is not here, and where it is known: which index in
 // sight lists it and for which platform.
 func (s *sight) missing(ctx context.Context, d oci.Digest) error {
-	repo, detail := s.repo, map[string]string{"digest": string(d)}
-	page, err := s.table.Query(ctx, table.Query{Partition: repoPartition(repo), Prefix: parentPrefix(d), Limit: 20})
-	if err != nil {
-		return fmt.Errorf("look for parents of a missing manifest: %w", err)
-	}
-	for _, edge := range page.Items {
-		parent := strings.TrimPrefix(edge.Sort, parentPrefix(d))
-		index, err := oci.ParseDigest(parent)
+	q := table.Query{Partition: repoPartition(s.repo), Prefix: parentPrefix(d), Limit: 20}
+	for {
+		page, err := s.table.Query(ctx, q)
 		if err != nil {
-			continue
+			return fmt.Errorf("look for parents of a missing manifest: %w", err)
 		}
-		if item, err := s.table.Get(ctx, manifestKey(repo, index)); err != nil || !asIndex.holds(item) {
-			continue
+		for _, edge := range page.Items {
+			index := oci.Digest(strings.TrimPrefix(edge.Sort, q.Prefix))
+			if lists, err := s.lists(ctx, index); err != nil {
+				return err
+			} else if lists {
+				return onlyListed(s.repo, d, index, edge.Str(attrPlatform))
+			}
+			q.After = edge.Sort
 		}
-		if inSight, err := s.has(ctx, node{index, true}); err != nil {
-			return err
-		} else if !inSight {
-			continue
+		// Who sees everything has seen enough. To others the first may all be
+		// hidden, and that there are so many is not told.
+		if !page.More || s.from.All() {
+			return unknownManifest(s.repo, d)
 		}
-		detail["index"] = parent
-		platform := edge.Str(attrPlatform)
-		if platform == "" {
-			return oci.ErrManifestUnknown.With(detail, "index %s lists manifest %s, but it is not in %s", index, d, repo)
-		}
-		detail["platform"] = platform
-		return oci.ErrManifestUnknown.With(detail, "index %s lists %s for %s, but it is not in %s", index, d, platform, repo)
 	}
-	return unknownManifest(repo, d)
+}
+
+// lists says whether an index is here and in sight.
+func (s *sight) lists(ctx context.Context, index oci.Digest) (bool, error) {
+	facts, err := s.facts(ctx, []oci.Digest{index})
+	if err != nil || !asIndex.holds(facts[index]) {
+		return false, err
+	}
+	return s.has(ctx, node{index, true})
+}
+
+func onlyListed(repo string, d, index oci.Digest, platform string) error {
+	detail := map[string]string{"digest": string(d), "index": string(index)}
+	if platform == "" {
+		return oci.ErrManifestUnknown.With(detail, "index %s lists manifest %s, but it is not in %s", index, d, repo)
+	}
+	detail["platform"] = platform
+	return oci.ErrManifestUnknown.With(detail, "index %s lists %s for %s, but it is not in %s", index, d, platform, repo)
 }
