@@ -216,7 +216,7 @@ type people struct {
 func newPeople() *people {
 	return &people{
 		passwords: map[string]string{"alice": "secret", "root": "secret", "oidc": "a.good.jwt"},
-		claims:    map[string]any{"iss": "https://issuer.test", "sub": "repo:acme/app", "owner": "acme"},
+		claims:    map[string]any{"iss": "https://issuer.test", "aud": []any{"elsewhere.test", "registry.test"}, "sub": "repo:acme/app", "owner": "acme"},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/berthregistry/berth/shared/access"
@@ -68,20 +69,33 @@ func (d *desk) renew(ctx context.Context, raw string, p *access.Policy) (login.I
 }
 
 // trusts says whether the policy still believes whoever vouched. An issuer's
-// name may stand for another URL by now.
+// name may stand for another URL by now, or its tokens have to be meant for
+// another audience.
 func trusts(p *access.Policy, t token.Refresh) bool {
 	if t.Principal.Kind == access.AWS {
-		for _, account := range p.Accounts {
-			if account == t.Principal.Name {
-				return true
-			}
-		}
-		return false
+		return slices.Contains(p.Accounts, t.Principal.Name)
 	}
 	for _, trust := range p.Issuers {
 		if trust.Name == t.Principal.Name {
-			return t.Claims["iss"] == trust.URL
+			return t.Claims["iss"] == trust.URL && meant(p, trust, t.Claims["aud"])
 		}
 	}
 	return false
+}
+
+// meant says whether what an issuer's token was for is this registry yet: its
+// audience is one text, or several.
+func meant(p *access.Policy, trust access.Trust, audience any) bool {
+	ours := trust.Audiences
+	if len(ours) == 0 {
+		ours = p.Audiences
+	}
+	all, several := audience.([]any)
+	if !several {
+		all = []any{audience}
+	}
+	return slices.ContainsFunc(all, func(a any) bool {
+		text, ok := a.(string)
+		return ok && slices.Contains(ours, text)
+	})
 }

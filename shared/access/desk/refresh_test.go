@@ -72,12 +72,14 @@ func TestRefreshIsJudgedByThePolicyInForce(t *testing.T) {
 		policy string
 		status int
 	}{
-		"the same":             {testPolicy, 200},
-		"nothing for them":     {strings.ReplaceAll(testPolicy, `"issuer:ci", `, ""), 200}, // a token, with nothing in it
-		"the issuer is gone":   {"rules: []\n", 401},
-		"another url":          {strings.ReplaceAll(testPolicy, "https://issuer.test", "https://other.test"), 401},
-		"more is required":     {strings.ReplaceAll(testPolicy, `issuer.test"}`, `issuer.test", require: claims.owner == "other"}`), 401},
-		"what is required, is": {strings.ReplaceAll(testPolicy, `issuer.test"}`, `issuer.test", require: claims.owner == "acme"}`), 200},
+		"the same":               {testPolicy, 200},
+		"nothing for them":       {strings.ReplaceAll(testPolicy, `"issuer:ci", `, ""), 200}, // a token, with nothing in it
+		"the issuer is gone":     {"rules: []\n", 401},
+		"another audience":       {strings.ReplaceAll(testPolicy, "registry.test", "other.test"), 401},
+		"an audience of its own": {strings.ReplaceAll(testPolicy, `issuer.test"}`, `issuer.test", audience: [other.test]}`), 401},
+		"another url":            {strings.ReplaceAll(testPolicy, "https://issuer.test", "https://other.test"), 401},
+		"more is required":       {strings.ReplaceAll(testPolicy, `issuer.test"}`, `issuer.test", require: claims.owner == "other"}`), 401},
+		"what is required, is":   {strings.ReplaceAll(testPolicy, `issuer.test"}`, `issuer.test", require: claims.owner == "acme"}`), 200},
 	} {
 		o := newOffice(t, nil)
 		kept := o.keep("oidc", "a.good.jwt")
