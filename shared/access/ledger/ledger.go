@@ -23,7 +23,7 @@ import (
 type Options struct {
 	// Now is the time; time.Now if nil.
 	Now func() time.Time
-	// Fresh is how long a State is used before it is read again; 15 seconds if
+	// Fresh is how long a State is used before it is read again; 12 seconds if
 	// zero.
 	Fresh time.Duration
 	// Log gets what goes wrong while an older State is still good. May be nil.

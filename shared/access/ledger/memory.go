@@ -9,8 +9,9 @@ import (
 )
 
 const (
-	// defaultFresh is how long a State is used without a look at the table.
-	defaultFresh = 15 * time.Second
+	// defaultFresh is how long a State is used without a look at the table. With a
+	// slow look a change counts everywhere within 15 seconds, as the README says.
+	defaultFresh = 12 * time.Second
 	// maxAge is how long it is used while the table can't be read.
 	maxAge = time.Minute
 	// retryPause is how long the table is left alone after a failed read, and
