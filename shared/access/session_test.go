@@ -97,6 +97,7 @@ func TestSessionIsNarrowedByScopes(t *testing.T) {
 		{"repository:team/app:push", "team/app", Attach, true, false},
 		{"repository:team/app:push", "team/app", Delete, false, false},
 		{"repository:team/app:*", "team/b", Pull, false, true},
+		{"repository:team/a:pull repository:team:pull", "team/app", Pull, false, true},
 		{"repository:other:pull", "other", Pull, false, false},
 		{"registry:catalog:*", "team/app", Pull, false, true},
 	} {
@@ -164,6 +165,10 @@ func TestRights(t *testing.T) {
 	}
 	if elsewhere := r.Elsewhere("team/b"); !elsewhere.Pull.None() || elsewhere.Hints != nil {
 		t.Errorf("a token for another repository reaches team/b: %+v", elsewhere)
+	}
+	r = (&Session{Principal: alice, Scopes: []Scope{}, Policy: p}).Rights("team/app", nil)
+	if !r.Pull.None() || !r.Push.None() || !r.Tag.None() || !r.Attach.None() || !r.Delete.None() {
+		t.Errorf("a token without scopes may do something: %+v", r)
 	}
 	if r := (&Session{Policy: p}).Rights("public/a", nil); r.Who != "" || !r.Pull.All() {
 		t.Errorf("anonymous: got %+v", r)
