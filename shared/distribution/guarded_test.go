@@ -155,6 +155,7 @@ func TestStrangers(t *testing.T) {
 		{"GET", "/v2/closed/App/manifests/1", ""},
 		{"GET", "/v2/closed/app/manifests/sha256:x", "repository:closed/app:pull"},
 		{"OPTIONS", "/v2/closed/app/tags/list", "repository:closed/app:pull"},
+		{"OPTIONS", "/v2/public/app/tags/list", "repository:public/app:pull"},
 		{"POST", "/v2/", ""},
 	} {
 		a := s.do(c.method, c.path, nil)
