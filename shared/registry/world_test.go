@@ -34,7 +34,7 @@ var worldTags = []string{"dev-1", "dev-2", "rel-1", "rel-2", "x"}
 
 // newWorld lets people do so many things in it.
 func newWorld(t testing.TB, tab table.Store, obj blobs.Store, seed uint64, things int) *world {
-	w := &world{Rand: rand.New(rand.NewPCG(seed, 0)), t: t, table: tab, now: time.Now()}
+	w := &world{Rand: rand.New(rand.NewPCG(seed, 99)), t: t, table: tab, now: time.Now()}
 	w.reg = w.open(tab, obj)
 	for n := range 6 {
 		w.contents = append(w.contents, fmt.Appendf(nil, "%d of %d", n, seed))
