@@ -182,12 +182,13 @@ func TestWhoFailsTooOftenWaits(t *testing.T) {
 	for range 10 {
 		e.refuse(t, oci.ErrUnauthorized, basic(id, "wrong"))
 	}
-	_, err := e.Admit(request(t, basic(id, secret)))
+	_, err := e.Admit(request(t, basic(id, "wrong again")))
 	var blocked *login.Blocked
 	if !errors.Is(err, oci.ErrTooManyRequests) || !errors.As(err, &blocked) || blocked.Seconds() < 30 {
 		t.Fatalf("got %v, want to be told to wait", err)
 	}
-	e.admit(t) // but for who presents nothing
+	e.admit(t)                    // but not who presents nothing
+	e.admit(t, basic(id, secret)) // nor who has the secret, of a robot
 	e.now = e.now.Add(blocked.After)
 	e.admit(t, basic(id, secret))
 }

@@ -90,6 +90,14 @@ type Personal interface {
 	Personal()
 }
 
+// An Unguessable provider has made the secrets itself, too long to be guessed.
+// So who knows a name cannot lock out whoever has its secret: failures under the
+// name block all but the right one.
+type Unguessable interface {
+	Personal
+	Unguessable()
+}
+
 // A Renewer is a provider that can tell later, without a secret, whether what
 // somebody logged in with is still good.
 type Renewer interface {
@@ -142,16 +150,19 @@ func (a *Authenticator) Login(ctx context.Context, c Credentials, p *access.Poli
 		return Identity{}, fmt.Errorf("log in: %w", err)
 	}
 	defer end()
-	wait, err := a.limiter.Blocked(ctx, names...)
-	switch {
-	case err != nil:
+	wait, looked, err := a.blocked(ctx, provider, names)
+	if err != nil {
 		return Identity{}, fmt.Errorf("log in: %w", err)
-	case wait > 0:
+	}
+	if !looked {
 		a.log.WarnContext(ctx, "login blocked", "credentials", c, "after", wait)
 		return Identity{}, &Blocked{After: wait}
 	}
 	id, err := attempt(ctx, provider, c, p)
 	switch {
+	case errors.Is(err, ErrRefused) && wait > 0:
+		a.fail(ctx, c, names[:1], err) // the name is blocked as it is
+		return Identity{}, &Blocked{After: wait}
 	case errors.Is(err, ErrRefused):
 		a.fail(ctx, c, names, err)
 		return Identity{}, ErrRefused // and nothing of the cause
@@ -159,6 +170,18 @@ func (a *Authenticator) Login(ctx context.Context, c Credentials, p *access.Poli
 		return Identity{}, fmt.Errorf("log in: %w", err)
 	}
 	return id, nil
+}
+
+// blocked says how long whoever logs in under these names has to wait, the first
+// of which is their address, and whether what they present is looked at all the
+// same.
+func (a *Authenticator) blocked(ctx context.Context, provider Provider, names []string) (wait time.Duration, looked bool, err error) {
+	wait, err = a.limiter.Blocked(ctx, names...)
+	if _, ok := provider.(Unguessable); !ok || err != nil || wait == 0 {
+		return wait, wait == 0, err
+	}
+	here, err := a.limiter.Blocked(ctx, names[0])
+	return max(wait, here), here == 0, err
 }
 
 // provider returns the one that takes a user, or nil.

@@ -14,8 +14,8 @@ import (
 type robots struct{ ledger *ledger.Ledger }
 
 var (
-	_ Personal = robots{}
-	_ Renewer  = robots{}
+	_ Unguessable = robots{}
+	_ Renewer     = robots{}
 )
 
 // Robots is the provider of the robots that a ledger has. They log in with the
@@ -27,6 +27,9 @@ func (robots) Takes(user string) bool { return ledger.IsID(user) }
 
 // Personal implements Personal: the id is the name.
 func (robots) Personal() {}
+
+// Unguessable implements Unguessable: secrets have 256 bits.
+func (robots) Unguessable() {}
 
 // Login implements Provider.
 func (p robots) Login(ctx context.Context, c Credentials, _ *access.Policy) (Identity, error) {

@@ -94,8 +94,9 @@ func TestRobotIsRefusedAtOnceWhenRevoked(t *testing.T) {
 	}
 }
 
-// Ten wrong secrets block the key, for its owner as well, and it makes no
-// difference whether there is such a key.
+// Ten wrong secrets block the key, and it makes no difference whether there is
+// such a key. But its id is no secret, so whoever has the right one gets in, unless
+// they have guessed as well.
 func TestGuessingBlocks(t *testing.T) {
 	now := time.Now()
 	l := ledger.New(embedded(t), ledger.Options{Now: func() time.Time { return now }})
@@ -108,13 +109,26 @@ func TestGuessingBlocks(t *testing.T) {
 			}
 		}
 		var blocked *login.Blocked
-		_, err := a.Login(t.Context(), login.Credentials{User: user, Secret: secret, Address: "192.0.2.7"}, nil)
+		_, err := a.Login(t.Context(), login.Credentials{User: user, Secret: "guess", Address: "192.0.2.7"}, nil)
 		if !errors.As(err, &blocked) || blocked.Seconds() < 298 {
 			t.Errorf("%s: got %v, want it blocked for five minutes", user, err)
 		}
 	}
+	right := login.Credentials{User: r.ID, Secret: secret, Address: "192.0.2.7"}
+	if _, err := a.Login(t.Context(), right, nil); err != nil {
+		t.Errorf("its owner: %v", err)
+	}
+	// Guesses at a key that is blocked count for the address they come from.
+	for range 60 {
+		_, _ = a.Login(t.Context(), login.Credentials{User: r.ID, Secret: "guess", Address: "192.0.2.9"}, nil)
+	}
+	right.Address = "192.0.2.9"
+	var blocked *login.Blocked
+	if _, err := a.Login(t.Context(), right, nil); !errors.As(err, &blocked) {
+		t.Errorf("from where fifty guesses came: got %v, want it blocked", err)
+	}
 	now = now.Add(5 * time.Minute)
-	if _, err := a.Login(t.Context(), login.Credentials{User: r.ID, Secret: secret}, nil); err != nil {
+	if _, err := a.Login(t.Context(), right, nil); err != nil {
 		t.Errorf("five minutes later: %v", err)
 	}
 }
