@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -42,6 +43,11 @@ const abreast = 32
 func (s *sight) climb(ctx context.Context, level []step) (bool, error) {
 	tried := map[oci.Digest]bool{}
 	for len(level) > 0 {
+		if len(level) > s.wide {
+			if found, err := s.glance(ctx, level); found || err != nil {
+				return found, err
+			}
+		}
 		var next []step
 		for some := range slices.Chunk(level, abreast) {
 			found, above, err := s.rise(ctx, some, tried)
@@ -56,6 +62,36 @@ func (s *sight) climb(ctx context.Context, level []step) (bool, error) {
 		s.shut[d] = true
 	}
 	return false, nil
+}
+
+// glance says whether a step of a wide level leads to what a page of tags names.
+// That is one query where each edge upwards is one, and tells most of what who
+// pulls an image may pull: base layers have a manifest above for each image there
+// ever was. What it does not find may be there all the same.
+func (s *sight) glance(ctx context.Context, level []step) (bool, error) {
+	if s.tagged == nil {
+		page, err := s.table.Query(ctx, table.Query{Partition: repoPartition(s.repo), Prefix: tagPrefix})
+		if err != nil {
+			return false, fmt.Errorf("read tags: %w", err)
+		}
+		s.tagged = map[oci.Digest]bool{}
+		for _, item := range page.Items {
+			if s.from.Has(strings.TrimPrefix(item.Sort, tagPrefix)) {
+				for _, d := range namedBy(item) {
+					s.tagged[d] = true
+				}
+			}
+		}
+	}
+	var ahead []step
+	var digests []oci.Digest
+	for _, st := range level {
+		if s.tagged[st.manifest] && len(ahead) < abreast {
+			ahead, digests = append(ahead, st), append(digests, st.manifest)
+		}
+	}
+	facts, err := s.facts(ctx, digests)
+	return slices.ContainsFunc(ahead, func(st step) bool { return st.as.holds(facts[st.manifest]) }), err
 }
 
 // rise takes some steps and returns those that follow.

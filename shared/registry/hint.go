@@ -68,16 +68,25 @@ func (s *sight) takeHints(items map[table.Key]table.Item) {
 		case strings.HasPrefix(key.Sort, manifestPrefix):
 			s.read[manifestOf(key)] = item
 		case strings.HasPrefix(key.Sort, tagPrefix):
-			root := oci.Digest(item.Str(attrDigest))
-			s.roots[root], s.open[root] = true, true
-			for d := range strings.SplitSeq(item.Str(attrManifests), "\n") {
-				if d != "" {
-					s.open[oci.Digest(d)] = true
-				}
+			s.roots[oci.Digest(item.Str(attrDigest))] = true
+			for _, d := range namedBy(item) {
+				s.open[d] = true
 			}
 		}
 	}
 	s.follow()
+}
+
+// namedBy returns the manifest that a tag names, and those that its item says
+// are listed there.
+func namedBy(tag table.Item) []oci.Digest {
+	digests := []oci.Digest{oci.Digest(tag.Str(attrDigest))}
+	for d := range strings.SplitSeq(tag.Str(attrManifests), "\n") {
+		if d != "" {
+			digests = append(digests, oci.Digest(d))
+		}
+	}
+	return digests
 }
 
 // follow takes into sight what hinted manifests list that have come into sight,

@@ -24,6 +24,7 @@ type Registry struct {
 
 	rights Rights
 	bound  bool // by For
+	wide   int  // more parents than that are worth a glance at the tags
 }
 
 // Options are the settings of a registry. The zero value is usable.
@@ -39,7 +40,7 @@ type Options struct {
 
 // New returns a registry on these stores, which does what it is asked: see For.
 func New(t table.Store, b blobs.Store, o Options) *Registry {
-	r := &Registry{table: t, blobs: b, rules: o.Rules, limits: o.Limits, now: o.Now, rights: everything()}
+	r := &Registry{table: t, blobs: b, rules: o.Rules, limits: o.Limits, now: o.Now, rights: everything(), wide: abreast}
 	if r.rules == nil {
 		r.rules = func(string) Rules { return Rules{} }
 	}

@@ -40,6 +40,7 @@ type sight struct {
 	hinted []oci.Digest              // manifests that hints name, not yet in sight
 	asked  map[node]bool             // of which it is known whether they are near
 	read   map[oci.Digest]table.Item // manifest items that were read, zero for none
+	tagged map[oci.Digest]bool       // in sight by a page of tags; nil before a glance
 }
 
 // A node is a manifest or a blob.

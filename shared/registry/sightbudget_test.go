@@ -82,18 +82,19 @@ func TestBudgetWithoutHints(t *testing.T) {
 	if err == nil {
 		t.Error("a layer of other tags is served")
 	}
-	// One query for the parents, one for each of their edges; their states together.
-	most := tabletest.Counts{Gets: 1, GetManys: (images + together - 1) / together, Keys: images, Queries: images + 1}
+	// One query for the parents, one for the tags, one for the edges of each parent;
+	// their states together.
+	most := tabletest.Counts{Gets: 1, GetManys: (images + together - 1) / together, Keys: images, Queries: images + 2}
 	if none != most {
 		t.Errorf("no tag: %+v, want %+v", none, most)
 	}
 	one, err := ask(func(tag string) bool { return tag == "t500" })
-	if err != nil || one.Queries > most.Queries || one.Keys > most.Keys {
-		t.Errorf("one tag: %+v, %v, want at most %+v", one, err, most)
+	if want := (tabletest.Counts{Gets: 1, GetManys: 1, Keys: 1, Queries: 2}); err != nil || one != want {
+		t.Errorf("one tag: %+v, %v, want %+v", one, err, want)
 	}
 	tenth, err := ask(func(tag string) bool { return strings.HasSuffix(tag, "7") })
-	if err != nil || tenth.Queries > 4*together {
-		t.Errorf("a tenth of the tags: %+v, %v, want it to end early", tenth, err)
+	if want := (tabletest.Counts{Gets: 1, GetManys: 1, Keys: together, Queries: 2}); err != nil || tenth != want {
+		t.Errorf("a tenth of the tags: %+v, %v, want %+v", tenth, err, want)
 	}
 	hinted, err := ask(func(tag string) bool { return tag == "t500" }, byTag("t500"))
 	if want := (tabletest.Counts{GetManys: 2, Keys: 3}); err != nil || hinted != want {

@@ -26,6 +26,8 @@ type world struct {
 	reg   *registry.Registry
 	now   time.Time
 
+	glances bool // wherever a search may
+
 	contents [][]byte // of blobs, here or not
 	pushes   [][]byte // manifests, here or not
 }
@@ -34,7 +36,7 @@ var worldTags = []string{"dev-1", "dev-2", "rel-1", "rel-2", "x"}
 
 // newWorld lets people do so many things in it.
 func newWorld(t testing.TB, tab table.Store, obj blobs.Store, seed uint64, things int) *world {
-	w := &world{Rand: rand.New(rand.NewPCG(seed, 99)), t: t, table: tab, now: time.Now()}
+	w := &world{Rand: rand.New(rand.NewPCG(seed, 99)), t: t, table: tab, now: time.Now(), glances: seed%2 == 1}
 	w.reg = w.open(tab, obj)
 	for n := range 6 {
 		w.contents = append(w.contents, fmt.Appendf(nil, "%d of %d", n, seed))
@@ -52,9 +54,13 @@ func newWorld(t testing.TB, tab table.Store, obj blobs.Store, seed uint64, thing
 // open returns a registry that lives in the world's time.
 func (w *world) open(tab table.Store, obj blobs.Store) *registry.Registry {
 	sparse := registry.Rules{Indexes: registry.IndexRule{AllowMissing: true, AllowUnnamed: true}}
-	return registry.New(tab, obj, registry.Options{
+	reg := registry.New(tab, obj, registry.Options{
 		Rules: func(string) registry.Rules { return sparse }, Now: func() time.Time { return w.now },
 	})
+	if w.glances {
+		return reg.Glancing()
+	}
+	return reg
 }
 
 // do lets somebody try something. That it is refused is no failure.
