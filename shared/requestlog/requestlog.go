@@ -36,7 +36,7 @@ func (l *Log) Write(ctx context.Context, x distribution.Exchange, more ...slog.A
 	if l.lines.Enabled(ctx, level) {
 		l.request(ctx, level, &x, more)
 	}
-	if audited(&x) && l.lines.Enabled(ctx, slog.LevelInfo) {
+	if audited(&x) { // whatever the level: who wants fewer lines does not want that
 		l.audit(ctx, &x)
 	}
 }

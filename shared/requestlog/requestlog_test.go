@@ -87,6 +87,10 @@ func TestLevels(t *testing.T) {
 	if out.Len() > 0 {
 		t.Errorf("a request was logged at level warn: %s", out.String())
 	}
+	log.Write(t.Context(), push())
+	if got := out.String(); !strings.Contains(got, "msg=audit") || strings.Contains(got, "msg=request") {
+		t.Errorf("a change was logged at level warn as %q, want its audit line alone", got)
+	}
 	x := pull()
 	x.Status = 500
 	log.Write(t.Context(), x)

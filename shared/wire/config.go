@@ -46,7 +46,8 @@ type Config struct {
 	Settings *settings.Settings
 
 	// LogLevel is BERTH_LOG_LEVEL: debug, info (the default), warn or error.
-	// Less is not logged. Requests are info, those that failed are errors.
+	// Less is not logged. Requests are info, those that failed are errors. The
+	// audit is logged at any level.
 	LogLevel slog.Level
 
 	// CountsHead is BERTH_HEAD_LENGTH. With counted (the default) the gateway

@@ -57,7 +57,7 @@ func newOffice(t *testing.T, change func(*desk.Options)) *office {
 	}
 	t.Cleanup(func() { _ = store.Close() })
 	o := &office{T: t, clock: &clock{at: time.Now().Truncate(time.Second)}, log: &lines{}, gate: &gate{}, people: newPeople()}
-	log := slog.New(slog.NewTextHandler(o.log, nil))
+	log := slog.New(slog.NewTextHandler(o.log, &slog.HandlerOptions{Level: slog.LevelWarn})) // which an audit line does not care about
 	o.ledger = ledger.New(store, ledger.Options{Now: o.clock.now, Log: log})
 	o.setPolicy(testPolicy)
 	o.verifier = token.NewVerifier(o.keys(o.ledger.State), o.keys(o.ledger.Reload), "berth", o.clock.now)
