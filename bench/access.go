@@ -13,8 +13,9 @@ import (
 
 const (
 	// nearOpen is how near to a registry that asks nobody a manifest must be
-	// served to somebody who has a token and may pull all of the repository.
-	nearOpen = 0.8
+	// served to somebody who has a token and may pull all of the repository. A
+	// tenth goes into knowing who that is, some more into saying so in the log.
+	nearOpen = 0.75
 	// sharedPlatforms are in each image index that is pushed.
 	sharedPlatforms = 4
 )
