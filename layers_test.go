@@ -61,7 +61,8 @@ var layers = map[string]layer{
 	"shared/distribution": {may: []string{"shared/access", "shared/oci", "shared/registry"}},
 	"shared/gateway":      {aws: true}, // for the events of Lambda; it has never heard of a registry
 	"shared/probe":        {},          // stands in front of a registry and knows nothing of it
-	"shared/settings":     {may: []string{"shared/oci", "shared/pattern", "shared/registry"}, never: []string{"net/http"}},
+	"shared/follow":       {never: []string{"net/http"}},
+	"shared/settings":     {may: []string{"shared/follow", "shared/oci", "shared/pattern", "shared/registry"}, never: []string{"net/http"}},
 	"shared/requestlog":   {may: []string{"shared/oci", "shared/distribution"}},
 	"shared/telemetry":    {may: []string{"shared/oci", "shared/distribution", "shared/requestlog"}},
 

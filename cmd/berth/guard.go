@@ -124,7 +124,7 @@ func (c *serve) guard(ctx context.Context, d *data, background *sync.WaitGroup, 
 		file.follow(ctx, reload)
 	})
 	authenticator := login.New(kept, log, providers...)
-	verifier := token.NewVerifier(keysOf(kept.State), keysOf(kept.Reload), service, time.Now)
+	verifier := token.NewVerifier(kept.Keys, kept.ReloadKeys, service, time.Now)
 	gate := door.New(door.Options{
 		State: file.state(kept), Verifier: verifier, Login: authenticator, Realm: c.realm, Service: service, Log: log,
 	})
@@ -146,17 +146,6 @@ func (c *serve) providers(kept *ledger.Ledger, log *slog.Logger) ([]login.Provid
 		return nil, err
 	}
 	return append(providers, users), nil
-}
-
-// keysOf returns the public keys of a state.
-func keysOf(state func(context.Context) (*ledger.State, error)) func(context.Context) ([]token.PublicKey, error) {
-	return func(ctx context.Context) ([]token.PublicKey, error) {
-		s, err := state(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return s.Keys, nil
-	}
 }
 
 // realm is where clients fetch tokens: where --url says, else at the address

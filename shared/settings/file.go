@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/berthregistry/berth/shared/follow"
 	"github.com/berthregistry/berth/shared/registry"
 )
 
@@ -17,35 +18,18 @@ type File struct {
 	log     *slog.Logger
 	poll    time.Duration
 	started Limits
+	file    *follow.File
 	current atomic.Pointer[Settings]
-
-	// Follow's own.
-	read stamp // of the text that was read last, good or bad
-	seen stamp // at the last look
 }
-
-// A stamp tells one state of a file from another.
-type stamp struct {
-	size  int64
-	mtime time.Time
-}
-
-// poll is how often a file is looked at.
-const poll = time.Second
 
 // Open reads the settings file at path. An error in it is returned; later ones
 // are only logged.
 func Open(path string, log *slog.Logger) (*File, error) {
-	f := &File{path: path, log: log, poll: poll}
-	at, err := f.stamp()
-	if err != nil {
-		return nil, err
-	}
+	f := &File{path: path, log: log, poll: follow.Poll, file: follow.New(path)}
 	s, err := f.parse()
 	if err != nil {
 		return nil, err
 	}
-	f.read, f.seen = at, at
 	f.started = s.Limits
 	f.current.Store(s)
 	return f, nil
@@ -62,37 +46,10 @@ func (f *File) Limits() registry.Limits { return f.started.ForRegistry() }
 // A file that cannot be read or has an error in it leaves the settings as they
 // were; the log says so once. It is called once.
 func (f *File) Follow(ctx context.Context, reload <-chan os.Signal) {
-	tick := time.NewTicker(f.poll)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-reload:
-			f.reload(ctx)
-		case <-tick.C:
-			f.look(ctx)
-		}
-	}
-}
-
-// look reads the file if it has changed and has then been left alone from one
-// look to the next. An editor that empties a file and then fills it would
-// otherwise put the defaults in force for a moment.
-func (f *File) look(ctx context.Context) {
-	now, err := f.stamp()
-	if err != nil {
-		now = stamp{} // a missing file is a state like any other
-	}
-	settled := now == f.seen
-	f.seen = now
-	if settled && now != f.read {
-		f.reload(ctx)
-	}
+	f.file.Follow(ctx, f.poll, reload, f.reload)
 }
 
 func (f *File) reload(ctx context.Context) {
-	f.read, _ = f.stamp() // before the text: what is written between the two is read again
 	s, err := f.parse()
 	if err != nil {
 		f.log.ErrorContext(ctx, "settings not taken, the old ones stay in force", "error", err)
@@ -103,14 +60,6 @@ func (f *File) reload(ctx context.Context) {
 	if s.Limits.ForRegistry() != f.Limits() {
 		f.log.WarnContext(ctx, "changed limits wait for a restart", "file", f.path)
 	}
-}
-
-func (f *File) stamp() (stamp, error) {
-	info, err := os.Stat(f.path)
-	if err != nil {
-		return stamp{}, fmt.Errorf("find settings: %w", err)
-	}
-	return stamp{info.Size(), info.ModTime()}, nil
 }
 
 func (f *File) parse() (*Settings, error) {

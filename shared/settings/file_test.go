@@ -39,7 +39,8 @@ func (l *lines) String() string {
 	return l.buf.String()
 }
 
-func follow(t *testing.T, poll time.Duration) followed {
+// following opens a file and follows it.
+func following(t *testing.T, poll time.Duration) followed {
 	t.Helper()
 	f := followed{path: filepath.Join(t.TempDir(), "berth.yaml"), log: &lines{}, reload: make(chan os.Signal)}
 	f.write(t, header("off"))
@@ -79,7 +80,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 }
 
 func TestFollowTakesAChangedFile(t *testing.T) {
-	f := follow(t, 5*time.Millisecond)
+	f := following(t, 5*time.Millisecond)
 	f.write(t, header("absent-only"))
 	eventually(t, "the new mode holds", func() bool { return f.mode() == registry.HeaderAbsentOnly })
 
@@ -95,14 +96,14 @@ func TestFollowTakesAChangedFile(t *testing.T) {
 }
 
 func TestFollowReloadsAtASignal(t *testing.T) {
-	f := follow(t, time.Hour)
+	f := following(t, time.Hour)
 	f.write(t, header("always"))
 	f.reload <- os.Interrupt // any signal will do
 	eventually(t, "the new mode holds", func() bool { return f.mode() == registry.HeaderAlways })
 }
 
 func TestBrokenFileLeavesOldSettings(t *testing.T) {
-	f := follow(t, 5*time.Millisecond)
+	f := following(t, 5*time.Millisecond)
 	f.write(t, header("sometimes"))
 	eventually(t, "the error is logged", func() bool { return strings.Contains(f.log.String(), "berth.yaml:1:47") })
 	if got := f.mode(); got != registry.HeaderOff {
@@ -122,7 +123,7 @@ func TestBrokenFileLeavesOldSettings(t *testing.T) {
 }
 
 func TestChangedLimitsWait(t *testing.T) {
-	f := follow(t, time.Hour)
+	f := following(t, time.Hour)
 	f.write(t, "limits: {tags-per-push: 12}\n")
 	f.reload <- os.Interrupt
 	eventually(t, "the log says so", func() bool { return strings.Contains(f.log.String(), "changed limits wait for a restart") })

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -40,17 +39,7 @@ func NewGate(c Config, kept *ledger.Ledger, who *login.Authenticator, log *slog.
 
 // NewVerifier returns what tells good tokens, by the keys of a ledger.
 func NewVerifier(c Config, kept *ledger.Ledger) *token.Verifier {
-	return token.NewVerifier(keysOf(kept.State), keysOf(kept.Reload), c.Service, time.Now)
-}
-
-func keysOf(state func(context.Context) (*ledger.State, error)) func(context.Context) ([]token.PublicKey, error) {
-	return func(ctx context.Context) ([]token.PublicKey, error) {
-		s, err := state(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return s.Keys, nil
-	}
+	return token.NewVerifier(kept.Keys, kept.ReloadKeys, c.Service, time.Now)
 }
 
 // realm is where clients fetch tokens.

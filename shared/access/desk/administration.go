@@ -10,6 +10,7 @@ import (
 
 	"github.com/berthregistry/berth/shared/access"
 	"github.com/berthregistry/berth/shared/access/ledger"
+	"github.com/berthregistry/berth/shared/access/login"
 	"github.com/berthregistry/berth/shared/oci"
 )
 
@@ -89,7 +90,7 @@ func (d *desk) turnAway(w http.ResponseWriter, r *http.Request, action string, w
 // the log: who wants fewer lines does not want fewer of these.
 func (d *desk) audit(r *http.Request, who *access.Session, action, about string, more ...any) {
 	line := slog.NewRecord(d.Now(), slog.LevelInfo, "audit", 0)
-	line.Add("principal", who.Principal.String(), "action", action, "about", about, "address", address(r))
+	line.Add("principal", who.Principal.String(), "action", action, "about", about, "address", login.AddressOf(r))
 	line.Add(more...)
 	_ = d.Log.Handler().Handle(r.Context(), line) // a log that fails has nowhere to say so
 }

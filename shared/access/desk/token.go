@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -36,12 +35,12 @@ func (d *desk) giveToken(w http.ResponseWriter, r *http.Request) {
 		if !theirs {
 			d.Log.ErrorContext(r.Context(), "no token could be made", "error", err)
 		}
-		d.Log.InfoContext(r.Context(), "token", "allowed", false, "error", turned.code, "address", address(r))
+		d.Log.InfoContext(r.Context(), "token", "allowed", false, "error", turned.code, "address", login.AddressOf(r))
 		turned.write(w)
 		return
 	}
 	d.Log.InfoContext(r.Context(), "token", "allowed", true, "principal", who.String(), "scope", given.Scope,
-		"refreshable", given.RefreshToken != "", "address", address(r))
+		"refreshable", given.RefreshToken != "", "address", login.AddressOf(r))
 	writeJSON(w, http.StatusOK, given)
 }
 
@@ -58,7 +57,7 @@ func (d *desk) apply(w http.ResponseWriter, r *http.Request) (access.Principal, 
 	if err != nil {
 		return access.Principal{}, grant{}, fmt.Errorf("read the policy: %w", err)
 	}
-	id, err := d.identify(r.Context(), a, address(r), state)
+	id, err := d.identify(r.Context(), a, login.AddressOf(r), state)
 	if err != nil {
 		return access.Principal{}, grant{}, err
 	}
@@ -144,13 +143,4 @@ func textOf(scopes []access.Scope) string {
 		words[i] = s.String()
 	}
 	return strings.Join(words, " ")
-}
-
-// address is where a request came from, for counting failures and for the log.
-func address(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
 }

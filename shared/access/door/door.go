@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 
 	"github.com/berthregistry/berth/shared/access"
@@ -121,7 +120,7 @@ func void(t token.Token, state *ledger.State) (cause string) {
 // login returns the session of whose the name and the password are. Nothing
 // narrows it.
 func (d *Door) login(r *http.Request, state *ledger.State, c credentials) (*access.Session, error) {
-	id, err := d.o.Login.Login(r.Context(), login.Credentials{User: c.user, Secret: c.secret, Address: address(r)}, state.Policy)
+	id, err := d.o.Login.Login(r.Context(), login.Credentials{User: c.user, Secret: c.secret, Address: login.AddressOf(r)}, state.Policy)
 	var blocked *login.Blocked
 	switch {
 	case errors.As(err, &blocked):
@@ -132,13 +131,4 @@ func (d *Door) login(r *http.Request, state *ledger.State, c credentials) (*acce
 		return nil, err
 	}
 	return &access.Session{Principal: id.Principal, Policy: state.Policy}, nil
-}
-
-// address returns where a request came from, without the port.
-func address(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
 }

@@ -41,6 +41,21 @@ func (l *Ledger) State(ctx context.Context) (*State, error) { return l.memory.ge
 // reads at most once a second.
 func (l *Ledger) Reload(ctx context.Context) (*State, error) { return l.memory.reload(ctx) }
 
+// Keys returns the keys of State, for those who verify tokens.
+func (l *Ledger) Keys(ctx context.Context) ([]token.PublicKey, error) { return keysOf(l.State(ctx)) }
+
+// ReloadKeys returns the keys of Reload.
+func (l *Ledger) ReloadKeys(ctx context.Context) ([]token.PublicKey, error) {
+	return keysOf(l.Reload(ctx))
+}
+
+func keysOf(s *State, err error) ([]token.PublicKey, error) {
+	if err != nil {
+		return nil, err
+	}
+	return s.Keys, nil
+}
+
 // read reads the State. Of the last one it takes over what has not changed: a
 // policy is dear to make.
 func (l *Ledger) read(ctx context.Context, last *State) (*State, error) {
