@@ -1,18 +1,14 @@
 package e2e
 
 import (
-	"context"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/regclient/regclient"
 	"github.com/regclient/regclient/config"
 	"github.com/regclient/regclient/types/ref"
-	"oras.land/oras-go/v2"
 	"oras.land/oras-go/v2/content/oci"
 	orasremote "oras.land/oras-go/v2/registry/remote"
 )
@@ -47,13 +43,7 @@ func parse(t *testing.T, repo string) name.Tag {
 
 func cranePush(t *testing.T, dir, repo string) {
 	t.Helper()
-	path, err := layout.FromPath(dir)
-	if err != nil {
-		t.Fatalf("open the layout: %v", err)
-	}
-	if err := remote.Push(parse(t, repo), rootOf(t, path), remote.WithContext(t.Context())); err != nil {
-		t.Fatalf("crane push: %v", err)
-	}
+	must(t, "crane push", account{host: host}.cranePush(t.Context(), dir, repo+":"+tag))
 }
 
 // rootOf returns the one thing that a layout holds.
@@ -68,27 +58,7 @@ func rootOf(t *testing.T, path layout.Path) remote.Taggable {
 
 func cranePull(t *testing.T, repo, dir string) {
 	t.Helper()
-	got, err := remote.Get(parse(t, repo), remote.WithContext(t.Context()))
-	if err != nil {
-		t.Fatalf("crane pull: %v", err)
-	}
-	path, err := layout.Write(dir, empty.Index)
-	if err != nil {
-		t.Fatalf("write a layout: %v", err)
-	}
-	if got.MediaType.IsIndex() {
-		index, err := got.ImageIndex()
-		if err != nil {
-			t.Fatalf("crane pull: %v", err)
-		}
-		appendTo(t, path, index)
-		return
-	}
-	var img v1.Image
-	if img, err = got.Image(); err != nil {
-		t.Fatalf("crane pull: %v", err)
-	}
-	appendTo(t, path, img)
+	must(t, "crane pull", account{host: host}.cranePull(t.Context(), repo+":"+tag, dir))
 }
 
 // newRegclient returns a regclient that speaks plain HTTP to the registry.
@@ -109,12 +79,12 @@ func regRef(t *testing.T, s string) ref.Ref {
 
 func regclientPush(t *testing.T, dir, repo string) {
 	t.Helper()
-	regclientCopy(t, "ocidir://"+dir+":"+tag, host+"/"+repo+":"+tag)
+	must(t, "regclient push", account{host: host}.regclientPush(t.Context(), dir, repo+":"+tag))
 }
 
 func regclientPull(t *testing.T, repo, dir string) {
 	t.Helper()
-	regclientCopy(t, host+"/"+repo+":"+tag, "ocidir://"+dir+":"+tag)
+	must(t, "regclient pull", account{host: host}.regclientPull(t.Context(), repo+":"+tag, dir))
 }
 
 func regclientCopy(t *testing.T, from, to string, opts ...regclient.ImageOpts) {
@@ -151,19 +121,12 @@ func orasLayout(t *testing.T, dir string) *oci.Store {
 
 func orasPush(t *testing.T, dir, repo string) {
 	t.Helper()
-	orasCopy(t.Context(), t, orasLayout(t, dir), orasRepo(t, repo))
+	must(t, "oras push", account{host: host}.orasPush(t.Context(), dir, repo+":"+tag))
 }
 
 func orasPull(t *testing.T, repo, dir string) {
 	t.Helper()
-	orasCopy(t.Context(), t, orasRepo(t, repo), orasLayout(t, dir))
-}
-
-func orasCopy(ctx context.Context, t *testing.T, from, to oras.Target) {
-	t.Helper()
-	if _, err := oras.Copy(ctx, from, tag, to, tag, oras.DefaultCopyOptions); err != nil {
-		t.Fatalf("oras copy: %v", err)
-	}
+	must(t, "oras pull", account{host: host}.orasPull(t.Context(), repo+":"+tag, dir))
 }
 
 // skopeo would change manifests to what the other side takes, if asked to or
@@ -172,12 +135,10 @@ var skopeoCopy = []string{"copy", "--quiet", "--all", "--preserve-digests", "--i
 
 func skopeoPush(t *testing.T, dir, repo string) {
 	t.Helper()
-	args := append(skopeoCopy, "--dest-tls-verify=false", "oci:"+dir+":"+tag, "docker://"+host+"/"+repo+":"+tag)
-	run(t, "skopeo", args...)
+	must(t, "skopeo push", account{host: host}.skopeoPush(t.Context(), dir, repo+":"+tag))
 }
 
 func skopeoPull(t *testing.T, repo, dir string) {
 	t.Helper()
-	args := append(skopeoCopy, "--src-tls-verify=false", "docker://"+host+"/"+repo+":"+tag, "oci:"+dir+":"+tag)
-	run(t, "skopeo", args...)
+	must(t, "skopeo pull", account{host: host}.skopeoPull(t.Context(), repo+":"+tag, dir))
 }
