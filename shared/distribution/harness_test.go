@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/image-spec/specs-go"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -39,6 +40,7 @@ func serveObserved(t testing.TB, o registry.Options, d distribution.Options) *se
 	web := httptest.NewServer(distribution.New(newRegistry(t, o), d))
 	t.Cleanup(web.Close)
 	client := web.Client()
+	client.Transport.(*http.Transport).ExpectContinueTimeout = time.Minute // no body before it is asked for
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &server{TB: t, url: web.URL, client: client}
 }

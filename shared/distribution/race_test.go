@@ -68,9 +68,10 @@ func TestTwoPatches(t *testing.T) {
 			s.want(s.patch(location, 0, begin), http.StatusAccepted, "")
 			bodies := [][]byte{bytes.Repeat([]byte("a"), size), bytes.Repeat([]byte("b"), size)}
 			statuses, answers := s.atOnce(2, func(i int, gate func([]byte) io.Reader) (answer, error) {
-				header := []string{"X-Nothing", ""}
+				// The body is asked for when the upload has been looked at.
+				header := []string{"Expect", "100-continue"}
 				if ranged {
-					header = []string{"Content-Range", contentRange(size, size)}
+					header = append(header, "Content-Range", contentRange(size, size))
 				}
 				return s.try(http.MethodPatch, location, gate(bodies[i]), header...)
 			})
