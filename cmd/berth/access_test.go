@@ -260,7 +260,11 @@ func TestRobotsOfAStoppedRegistry(t *testing.T) {
 	g.signal(os.Interrupt)
 	g.end()
 
-	id, secret := berth(t, "", "robot", "create", "root", "--data", data).key(t)
+	created := berth(t, "", "robot", "create", "root", "--data", data)
+	id, secret := created.key(t)
+	if created.err != "" {
+		t.Errorf("beside what it is asked for the command prints %q", created.err)
+	}
 	berth(t, "", "keys", "rotate", "--data", data).wants(t, 0)
 	g = startGuarded(t, data, accessPolicy)
 	berth(t, secret, "login", g.host(), "-u", id, "--password-stdin").wants(t, 0)

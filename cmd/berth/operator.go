@@ -94,7 +94,7 @@ func operate(o desk.Options) (*office, error) {
 
 // logTo shows what goes wrong, and not what is done: the command says that.
 func logTo(t terminal) *slog.Logger {
-	return slog.New(slog.NewTextHandler(t.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	return slog.New(graver{slog.NewTextHandler(t.err, &slog.HandlerOptions{Level: slog.LevelWarn})})
 }
 
 // within carries requests to a handler in this process.
@@ -127,4 +127,16 @@ func (a *answer) WriteHeader(status int) {
 func (a *answer) Write(p []byte) (int, error) {
 	a.wrote = true
 	return a.body.Write(p)
+}
+
+// A graver handler also leaves out the audit, which is written at any level:
+// whoever types a command sees what becomes of it.
+type graver struct{ slog.Handler }
+
+// Handle implements slog.Handler.
+func (h graver) Handle(ctx context.Context, line slog.Record) error {
+	if !h.Enabled(ctx, line.Level) {
+		return nil
+	}
+	return h.Handler.Handle(ctx, line)
 }
