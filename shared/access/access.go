@@ -74,6 +74,14 @@ func (p Principal) String() string {
 	return string(p.Kind) + ":" + p.Name
 }
 
+// Unknown says whether it is nobody in particular.
+func (p Principal) Unknown() bool { return p.Kind == "" || p.Kind == Anonymous }
+
+// HasClaims says whether others have vouched for the principal, with claims that
+// expressions of a policy may be about. What those say of them holds for one
+// version of the policy.
+func (p Principal) HasClaims() bool { return p.Kind == Issuer || p.Kind == AWS }
+
 // ParsePrincipal reads what String writes. A principal of an issuer may lack
 // its subject.
 func ParsePrincipal(s string) (Principal, error) {

@@ -110,8 +110,6 @@ type group struct {
 	members *whom
 }
 
-func (p Principal) anonymous() bool { return p.Kind == "" || p.Kind == Anonymous }
-
 // fit says whether a principal is meant. A rule that denies means those as well
 // of whom it cannot be said whether its expression holds.
 func (w *whom) fit(who *Principal, deny bool) Fit {
@@ -125,7 +123,7 @@ func (w *whom) fit(who *Principal, deny bool) Fit {
 // named says whether a principal is among the names, whatever the expression
 // says. It is Unheld where the expression of a group would have to hold.
 func (w *whom) named(who *Principal, deny bool) Fit {
-	if who.anonymous() {
+	if who.Unknown() {
 		return fitIf(w.anonymous)
 	}
 	if w.authenticated || w.plainly(who) || w.stars(who) {

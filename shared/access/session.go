@@ -51,7 +51,7 @@ func (p *Policy) catalog(who Principal) bool {
 	if !p.knows(&who) {
 		return false
 	}
-	return !who.anonymous() || slices.ContainsFunc(p.compiled.rules, func(r rule) bool {
+	return !who.Unknown() || slices.ContainsFunc(p.compiled.rules, func(r rule) bool {
 		return !r.deny && r.has(Pull) && r.whom.fit(&who, false) == Fits
 	})
 }
@@ -96,7 +96,7 @@ func (s *Session) catalogued(repo string) registry.Rights {
 // different ways are different callers, though their name is the same: a job
 // must not read what another job of its repository has sent for other tags.
 func (s *Session) remembered() string {
-	if s.anonymous() {
+	if s.Unknown() {
 		return ""
 	}
 	return strings.Join(slices.Concat(s.Groups, s.Holds, []string{s.Principal.String()}), "\n")

@@ -62,9 +62,7 @@ func (v *visit) admit(w http.ResponseWriter, r *http.Request, misread error) err
 
 // stranger says whether somebody has presented nothing. A token for nobody in
 // particular is something: it says that they have asked.
-func stranger(s *access.Session) bool { return unknown(s) && s.Scopes == nil }
-
-func unknown(s *access.Session) bool { return s.Kind == "" || s.Kind == access.Anonymous }
+func stranger(s *access.Session) bool { return s.Unknown() && s.Scopes == nil }
 
 // barred says whether somebody may not do at all what a request is for. It is
 // asked where the registry would be too late, after a body, or has no say. Pulls
@@ -99,7 +97,7 @@ func (v *visit) deny(w http.ResponseWriter, r *http.Request, err error) error {
 	case stranger(v.session):
 		v.challenge(w, r, nil)
 		return oci.ErrUnauthorized
-	case unknown(v.session): // to whom "the token" would say nothing: their client has fetched it
+	case v.session.Unknown(): // to whom "the token" would say nothing: their client has fetched it
 		v.challenge(w, r, errNarrow)
 		return oci.ErrUnauthorized
 	case v.narrow(r.Method):

@@ -55,7 +55,7 @@ func (d *desk) administrator(r *http.Request) (*access.Session, error) {
 		return nil, err
 	case who.Admin():
 		return who, nil
-	case nobody(who):
+	case who.Unknown():
 		return who, oci.ErrUnauthorized
 	case who.Lacks("", access.Admin):
 		return who, fmt.Errorf("%w: %w", oci.ErrUnauthorized, errNarrow)
@@ -63,14 +63,12 @@ func (d *desk) administrator(r *http.Request) (*access.Session, error) {
 	return who, oci.ErrDenied
 }
 
-func nobody(who *access.Session) bool { return who.Kind == "" || who.Kind == access.Anonymous }
-
 // turnAway answers who may not administer. Who is nil where credentials were no
 // good.
 func (d *desk) turnAway(w http.ResponseWriter, r *http.Request, action string, who *access.Session, err error) {
 	if errors.Is(err, oci.ErrUnauthorized) {
 		cause := err
-		if who != nil && nobody(who) {
+		if who != nil && who.Unknown() {
 			cause = nil // nothing was presented
 		}
 		w.Header().Set("Www-Authenticate", d.Gate.Challenge(r, adminScope, cause))

@@ -26,7 +26,7 @@ const (
 // could be drawn out for ever.
 func (d *desk) refreshable(ctx context.Context, id login.Identity, now time.Time) (string, error) {
 	life := now.Add(refreshLife)
-	if hasClaims(id.Principal) {
+	if id.Principal.HasClaims() {
 		life = now.Add(federateLife)
 	} else {
 		life = earlier(life, id.Until)
@@ -55,7 +55,7 @@ func (d *desk) renew(ctx context.Context, raw string, p *access.Policy) (login.I
 	if err != nil {
 		return login.Identity{}, fmt.Errorf("verify a refresh token: %w", err)
 	}
-	if !hasClaims(t.Principal) {
+	if !t.Principal.HasClaims() {
 		return d.Login.Renew(ctx, login.Identity{Principal: t.Principal, Robot: t.Robot, Credential: t.Credential})
 	}
 	if !trusts(p, t) {

@@ -99,7 +99,7 @@ func (d *desk) grant(ctx context.Context, a application, id login.Identity, stat
 		Principal: id.Principal, Robot: id.Robot, Scopes: state.Policy.Grant(id.Principal, a.scopes),
 		Service: d.Service, Issued: now, Expires: earlier(now.Add(d.Life), id.Until),
 	}
-	if hasClaims(id.Principal) {
+	if id.Principal.HasClaims() {
 		t.Policy = state.PolicyVersion
 	}
 	if t.Expires.Unix() <= now.Unix() { // good for another moment, since clocks differ, but nothing can be made of it
@@ -124,10 +124,6 @@ func (d *desk) grant(ctx context.Context, a application, id login.Identity, stat
 	}
 	return given, err
 }
-
-// hasClaims says whether the rules that fit somebody depend on expressions,
-// which were evaluated under one version of the policy.
-func hasClaims(who access.Principal) bool { return who.Kind == access.Issuer || who.Kind == access.AWS }
 
 // earlier returns the earlier of two times, of which the second may be never.
 func earlier(t, until time.Time) time.Time {

@@ -107,11 +107,10 @@ func (d *Door) bearer(ctx context.Context, state *ledger.State, raw string) (*ac
 // Who has claims was judged by the policy of then: what its expressions say of
 // them cannot be found out again without the claims, which the token has not.
 func void(t token.Token, state *ledger.State) (cause string) {
-	judged := t.Principal.Kind == access.Issuer || t.Principal.Kind == access.AWS
 	switch {
 	case t.Robot != "" && state.Revoked[t.Robot]:
 		return "its access key was revoked"
-	case (judged || t.Policy != "") && t.Policy != state.PolicyVersion:
+	case (t.Principal.HasClaims() || t.Policy != "") && t.Policy != state.PolicyVersion:
 		return "the policy has changed"
 	}
 	return ""
