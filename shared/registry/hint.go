@@ -138,13 +138,9 @@ func (s *sight) near(ctx context.Context, nodes ...node) error {
 	}
 	edges := s.shortcuts(nodes)
 	keys := slices.SortedFunc(maps.Keys(edges), func(a, b table.Key) int { return strings.Compare(a.Sort, b.Sort) })
-	var found []table.Item
-	for some := range slices.Chunk(keys, table.MaxKeys) {
-		items, err := s.table.GetMany(ctx, some)
-		if err != nil {
-			return fmt.Errorf("read edges to hinted manifests: %w", err)
-		}
-		found = slices.AppendSeq(found, maps.Values(items))
+	found, err := s.items(ctx, keys)
+	if err != nil {
+		return fmt.Errorf("read edges to hinted manifests: %w", err)
 	}
 	if err := s.join(ctx, found, edges); err != nil {
 		return err
@@ -175,10 +171,10 @@ func (s *sight) shortcuts(nodes []node) map[table.Key][]edge {
 }
 
 // join takes into sight the children of those edges that count.
-func (s *sight) join(ctx context.Context, found []table.Item, edges map[table.Key][]edge) error {
+func (s *sight) join(ctx context.Context, found map[table.Key]table.Item, edges map[table.Key][]edge) error {
 	var unsure []oci.Digest
-	for _, item := range found {
-		for _, e := range edges[item.Key] {
+	for key := range found {
+		for _, e := range edges[key] {
 			if e.child.manifest || !s.roots[e.parent] {
 				unsure = append(unsure, e.parent)
 			}
@@ -188,8 +184,8 @@ func (s *sight) join(ctx context.Context, found []table.Item, edges map[table.Ke
 	if err != nil {
 		return err
 	}
-	for _, item := range found {
-		for _, e := range edges[item.Key] {
+	for key, item := range found {
+		for _, e := range edges[key] {
 			sure := !e.child.manifest && s.roots[e.parent]
 			if sure || e.child.leadsUp(item) && e.child.parentClaim().holds(facts[e.parent]) {
 				s.take(e.child)

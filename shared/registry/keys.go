@@ -1,9 +1,7 @@
 package registry
 
 import (
-	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"strings"
 	"unicode/utf8"
 
@@ -75,10 +73,7 @@ func sentKey(repo string, n node, who string) table.Key {
 }
 
 // hashed is what items say of a principal: of a fixed length, whatever the name.
-func hashed(who string) string {
-	sum := sha256.Sum256([]byte(who))
-	return hex.EncodeToString(sum[:])
-}
+func hashed(who string) string { return oci.SHA256.Sum([]byte(who)).Encoded() }
 
 // parentPrefix begins the keys of all edges from a child upwards.
 func parentPrefix(child oci.Digest) string { return "parent#" + string(child) + "#" }

@@ -100,7 +100,9 @@ func (s *sight) stat(ctx context.Context, d oci.Digest) (Manifest, table.Item, e
 	if err != nil {
 		return Manifest{}, table.Item{}, fmt.Errorf("read manifest: %w", err)
 	}
-	s.read[d] = item
+	if !s.from.All() { // who sees everything never looks for a way there
+		s.read[d] = item
+	}
 	m := Manifest{Digest: d, MediaType: item.Str(attrMediaType), Size: item.Num(attrSize)}
 	n := node{d, true}
 	inSight, err := s.has(ctx, n)

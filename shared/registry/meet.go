@@ -176,16 +176,22 @@ func childKeys(repo string, c oci.Child) []table.Key {
 // many reads what decides about any number of items: state, size, where the
 // bytes are and, of tags, the digest. Keys may repeat.
 func (r *Registry) many(ctx context.Context, keys []table.Key) (map[table.Key]table.Item, error) {
-	keys = unique(keys)
+	found, err := r.items(ctx, unique(keys), attrState, attrSize, attrDigest, attrObject, attrMediaType)
+	if err != nil {
+		return nil, fmt.Errorf("read what a manifest refers to: %w", err)
+	}
+	return found, nil
+}
+
+// items is the table's GetMany for any number of keys.
+func (r *Registry) items(ctx context.Context, keys []table.Key, names ...string) (map[table.Key]table.Item, error) {
 	found := make(map[table.Key]table.Item, len(keys))
-	for len(keys) > 0 {
-		n := min(len(keys), table.MaxKeys)
-		items, err := r.table.GetMany(ctx, keys[:n], attrState, attrSize, attrDigest, attrObject, attrMediaType)
+	for some := range slices.Chunk(keys, table.MaxKeys) {
+		items, err := r.table.GetMany(ctx, some, names...)
 		if err != nil {
-			return nil, fmt.Errorf("read what a manifest refers to: %w", err)
+			return nil, err
 		}
 		maps.Copy(found, items)
-		keys = keys[n:]
 	}
 	return found, nil
 }

@@ -98,8 +98,8 @@ const maxReferrers = 4<<20 - 4<<10
 // is here is no error: the list is empty, as it is for what the caller does not
 // see. Errors: oci.ErrPage, oci.ErrDenied.
 func (r *Registry) Referrers(ctx context.Context, repo string, d oci.Digest, artifactType, from string) (ReferrersPage, error) {
-	if r.rights.Pull.None() {
-		return ReferrersPage{}, denied("no right to pull from %s", repo)
+	if err := r.rights.mayPull(repo); err != nil {
+		return ReferrersPage{}, err
 	}
 	q := table.Query{Partition: repoPartition(repo), Prefix: referrerPrefix(d, artifactType)}
 	var err error

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/berthregistry/berth/shared/oci"
@@ -90,22 +91,28 @@ func (w Rights) elsewhere(repo string) Rights {
 
 func denied(format string, args ...any) error { return oci.ErrDenied.With(nil, format, args...) }
 
-// mayRead fails unless something may be read by digest. Who brings content may
-// at least read what they sent.
-func (w Rights) mayRead(repo string) error {
-	if w.Pull.None() && (w.Who == "" || w.mayUpload(repo) != nil) {
+// mayPull fails unless something may be pulled.
+func (w Rights) mayPull(repo string) error {
+	if w.Pull.None() {
 		return denied("no right to pull from %s", repo)
 	}
 	return nil
 }
 
+// mayRead fails unless something may be read by digest. Who brings content may
+// at least read what they sent.
+func (w Rights) mayRead(repo string) error {
+	err := w.mayPull(repo)
+	if err != nil && w.Who != "" && w.mayUpload(repo) == nil {
+		return nil
+	}
+	return err
+}
+
 // unseen is the answer about what the caller does not see: as if it were not
 // there, or what they are told about everything where they may pull nothing.
 func (w Rights) unseen(repo string, absent error) error {
-	if w.Pull.None() {
-		return denied("no right to pull from %s", repo)
-	}
-	return absent
+	return cmp.Or(w.mayPull(repo), absent)
 }
 
 // pullsFrom says whether anything may be pulled from a repository.

@@ -40,14 +40,12 @@ func (r *Registry) sent(ctx context.Context, repo string, nodes ...node) (map[no
 	for _, n := range nodes {
 		notes[sentKey(repo, n, r.rights.Who)] = n
 	}
-	for keys := range slices.Chunk(slices.Collect(maps.Keys(notes)), table.MaxKeys) {
-		items, err := r.table.GetMany(ctx, keys)
-		if err != nil {
-			return nil, fmt.Errorf("read what the caller has sent: %w", err)
-		}
-		for _, key := range keys {
-			found[notes[key]] = items[key].Expires.After(r.now())
-		}
+	items, err := r.items(ctx, slices.Collect(maps.Keys(notes)))
+	if err != nil {
+		return nil, fmt.Errorf("read what the caller has sent: %w", err)
+	}
+	for key, n := range notes {
+		found[n] = items[key].Expires.After(r.now())
 	}
 	return found, nil
 }

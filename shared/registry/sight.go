@@ -87,11 +87,13 @@ func (s *sight) sees(n node) bool {
 	return s.parts[n.Digest]
 }
 
-// take takes a node into sight.
+// take takes a node into sight, in which everything may be already.
 func (s *sight) take(n node) {
-	if n.manifest {
+	switch {
+	case s.from.All():
+	case n.manifest:
 		s.open[n.Digest] = true
-	} else {
+	default:
 		s.parts[n.Digest] = true
 	}
 }
@@ -105,16 +107,12 @@ func (s *sight) facts(ctx context.Context, manifests []oci.Digest) (map[oci.Dige
 			keys = append(keys, manifestKey(s.repo, d))
 		}
 	}
-	for keys = unique(keys); len(keys) > 0; {
-		n := min(len(keys), table.MaxKeys)
-		items, err := s.table.GetMany(ctx, keys[:n], attrState, attrMediaType, attrSubject)
-		if err != nil {
-			return nil, fmt.Errorf("read manifests on the way to a tag: %w", err)
-		}
-		for _, key := range keys[:n] {
-			s.read[manifestOf(key)] = items[key]
-		}
-		keys = keys[n:]
+	items, err := s.items(ctx, unique(keys), attrState, attrMediaType, attrSubject)
+	if err != nil {
+		return nil, fmt.Errorf("read manifests on the way to a tag: %w", err)
+	}
+	for _, key := range keys {
+		s.read[manifestOf(key)] = items[key]
 	}
 	return s.read, nil
 }

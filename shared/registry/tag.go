@@ -21,8 +21,8 @@ const maxList = 4 << 20
 // not pull are not there. Errors: oci.ErrNameUnknown, oci.ErrDenied.
 func (r *Registry) Tags(ctx context.Context, repo, after string, n int) ([]string, bool, error) {
 	pull := r.rights.Pull
-	if pull.None() {
-		return nil, false, denied("no right to pull from %s", repo)
+	if err := r.rights.mayPull(repo); err != nil {
+		return nil, false, err
 	}
 	list := listing{partition: repoPartition(repo), prefix: tagPrefix}
 	if !pull.All() {

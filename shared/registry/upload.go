@@ -66,7 +66,6 @@ type Upload struct {
 // upload is an upload item, read.
 type upload struct {
 	repo, id  string
-	by        string // the hash of who sends it, "" for nobody known
 	version   string // of its item, "" while there is none
 	offset    int64
 	tail      []byte
@@ -85,7 +84,7 @@ func (r *Registry) StartUpload(ctx context.Context, repo string, algorithm oci.A
 	if err := r.rights.mayBegin(repo); err != nil {
 		return Upload{}, err
 	}
-	u := upload{repo: repo, id: freshID(repo, r.now()), by: r.sender(), algorithm: algorithm}
+	u := upload{repo: repo, id: freshID(repo, r.now()), algorithm: algorithm}
 	if algorithm == "" {
 		return Upload{ID: u.id}, nil
 	}
@@ -95,8 +94,9 @@ func (r *Registry) StartUpload(ctx context.Context, repo string, algorithm oci.A
 	return Upload{ID: u.id}, nil
 }
 
-// sender is what an upload says of whose it is. All its bytes come from one, so
-// who finishes it has sent them: see remember.
+// sender is what an upload says of whose it is, "" for nobody known. It is never
+// anybody else's who goes on with it, so all its bytes come from one, and who
+// finishes it has sent them: see load and remember.
 func (r *Registry) sender() string {
 	if r.rights.Who == "" {
 		return ""
@@ -183,7 +183,7 @@ func (r *Registry) load(ctx context.Context, repo, id string) (upload, error) {
 	item, err := r.table.Get(ctx, uploadKey(repo, id))
 	switch {
 	case errors.Is(err, table.ErrAbsent) && fresh(parsed, repo, r.now()):
-		return upload{repo: repo, id: id, by: r.sender()}, nil
+		return upload{repo: repo, id: id}, nil
 	case errors.Is(err, table.ErrAbsent) || err == nil && item.Expires.Before(r.now()):
 		return upload{}, unknownUpload(id)
 	case err == nil && item.Str(attrBy) != r.sender():
@@ -192,7 +192,7 @@ func (r *Registry) load(ctx context.Context, repo, id string) (upload, error) {
 		return upload{}, fmt.Errorf("read upload: %w", err)
 	}
 	u := upload{
-		repo: repo, id: id, by: item.Str(attrBy),
+		repo: repo, id: id,
 		version:   item.Version,
 		offset:    item.Num(attrOffset),
 		tail:      item.Bin(attrTail),
@@ -220,8 +220,8 @@ func (r *Registry) save(u upload) table.Action {
 	if u.ended != "" {
 		put.Set = append(put.Set, table.S(attrState, u.ended), table.S(attrDigest, string(u.digest)))
 	}
-	if u.by != "" {
-		put.Set = append(put.Set, table.S(attrBy, u.by))
+	if by := r.sender(); by != "" {
+		put.Set = append(put.Set, table.S(attrBy, by))
 	}
 	if u.algorithm != "" {
 		put.Set = append(put.Set, table.S(attrAlgorithm, string(u.algorithm)))
@@ -243,8 +243,8 @@ func (r *Registry) save(u upload) table.Action {
 // cancelled.
 func (r *Registry) end(u upload, as table.Attr) table.Action {
 	put := table.Put(uploadKey(u.repo, u.id), as, table.N(attrOffset, u.offset), table.S(attrDigest, string(u.digest)))
-	if u.by != "" {
-		put.Set = append(put.Set, table.S(attrBy, u.by))
+	if by := r.sender(); by != "" {
+		put.Set = append(put.Set, table.S(attrBy, by))
 	}
 	return put.When(u.seen()).Until(r.now().Add(doneLife))
 }
