@@ -2,13 +2,11 @@ package e2e
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -16,15 +14,6 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
-
-// closedRepo returns the name of a repository below folder that nothing else
-// uses.
-func closedRepo(t *testing.T, folder string) string {
-	t.Helper()
-	unwanted := regexp.MustCompile(`[^a-z0-9]+`)
-	name := unwanted.ReplaceAllString(strings.ToLower(t.Name()), "-")
-	return folder + "/" + strings.Trim(name, "-") + "/" + strings.ToLower(rand.Text()[:10])
-}
 
 // must fails the test if what should have worked did not.
 func must(t *testing.T, what string, err error) {
@@ -61,7 +50,7 @@ func TestRobotsLogIn(t *testing.T) {
 	builder := guarded(t).robot(t, "builder")
 	content := newIndexLayout(t)
 	withEach(t, func(t *testing.T, c accountClient) {
-		ctx, ref := t.Context(), closedRepo(t, "closed")+":v1"
+		ctx, ref := t.Context(), newRepoIn(t, "closed")+":v1"
 		must(t, "push", c.push(builder, ctx, content, ref))
 		got := t.TempDir()
 		must(t, "pull", c.pull(builder, ctx, ref, got))
@@ -79,7 +68,7 @@ func TestAnybodyPullsWhatIsPublic(t *testing.T) {
 	builder := guarded(t).robot(t, "builder")
 	content := newIndexLayout(t)
 	withEach(t, func(t *testing.T, c accountClient) {
-		ctx, ref := t.Context(), closedRepo(t, "public")+":v1"
+		ctx, ref := t.Context(), newRepoIn(t, "public")+":v1"
 		must(t, "push", c.push(builder, ctx, content, ref))
 		stranger, got := account{host: builder.host}, t.TempDir()
 		must(t, "pull without credentials", c.pull(stranger, ctx, ref, got))
@@ -95,7 +84,7 @@ func TestPullsAreLimitedToTags(t *testing.T) {
 	builder, production := g.robot(t, "builder"), g.robot(t, "production")
 	release, secret := newIndexLayout(t), newIndexLayout(t)
 	withEach(t, func(t *testing.T, c accountClient) {
-		ctx, repo := t.Context(), closedRepo(t, "closed")
+		ctx, repo := t.Context(), newRepoIn(t, "closed")
 		must(t, "push", c.push(builder, ctx, release, repo+":release-1"))
 		must(t, "push", c.push(builder, ctx, secret, repo+":dev"))
 		got := t.TempDir()
@@ -118,7 +107,7 @@ func TestPushesAreLimitedToTags(t *testing.T) {
 	builder, manager := g.robot(t, "builder"), g.robot(t, "manager")
 	content, other := newIndexLayout(t), newIndexLayout(t)
 	withEach(t, func(t *testing.T, c accountClient) {
-		ctx, repo := t.Context(), closedRepo(t, "closed")
+		ctx, repo := t.Context(), newRepoIn(t, "closed")
 		must(t, "push a release", c.push(manager, ctx, content, repo+":release-1"))
 		must(t, "push it again", c.push(manager, ctx, content, repo+":release-2"))
 		got := t.TempDir()
@@ -137,7 +126,7 @@ func TestScannersAttach(t *testing.T) {
 	t.Parallel()
 	g := guarded(t)
 	builder, scanner := g.robot(t, "builder"), g.robot(t, "scanner")
-	ctx, name, image := t.Context(), closedRepo(t, "closed"), newLayout(t, newImage(t, 1<<10))
+	ctx, name, image := t.Context(), newRepoIn(t, "closed"), newLayout(t, newImage(t, 1<<10))
 	must(t, "push", builder.cranePush(ctx, image, name+":v1"))
 	repo, _, err := scanner.oras(name)
 	must(t, "open", err)
@@ -160,7 +149,7 @@ func TestDenialsWin(t *testing.T) {
 	builder := guarded(t).robot(t, "builder")
 	ctx, image := t.Context(), newLayout(t, newImage(t, 1<<10))
 	for folder, kept := range map[string]bool{"closed": false, "public": true} {
-		name := closedRepo(t, folder)
+		name := newRepoIn(t, folder)
 		must(t, "push", builder.cranePush(ctx, image, name+":v1"))
 		repo, _, err := builder.oras(name)
 		must(t, "open", err)
@@ -179,7 +168,7 @@ func TestMountsNeedThePull(t *testing.T) {
 	builder, manager := g.robot(t, "builder"), g.robot(t, "manager")
 	ctx, blob := t.Context(), randomBytes(100)
 	d := ociDescriptor(ocispec.MediaTypeImageLayer, blob, digest.SHA256)
-	source, target := closedRepo(t, "elsewhere"), closedRepo(t, "closed")
+	source, target := newRepoIn(t, "elsewhere"), newRepoIn(t, "closed")
 	from, _, err := builder.oras(source)
 	must(t, "open", err)
 	must(t, "push", from.Push(ctx, d, strings.NewReader(string(blob))))
@@ -196,7 +185,7 @@ func TestRepositoriesAreNotGuessed(t *testing.T) {
 	t.Parallel()
 	g := guarded(t)
 	builder, production := g.robot(t, "builder"), g.robot(t, "production")
-	there, not := closedRepo(t, "elsewhere"), closedRepo(t, "elsewhere")
+	there, not := newRepoIn(t, "elsewhere"), newRepoIn(t, "elsewhere")
 	must(t, "push", builder.cranePush(t.Context(), newLayout(t, newImage(t, 1<<10)), there+":v1"))
 	for _, token := range []string{"", production.token(t, "repository:"+there+":pull", "repository:"+not+":pull")} {
 		for _, path := range []string{"/tags/list", "/manifests/v1", "/blobs/" + digest.FromString("x").String()} {
@@ -221,7 +210,7 @@ func TestRepositoriesAreNotGuessed(t *testing.T) {
 func TestHintsRefuseEarly(t *testing.T) {
 	t.Parallel()
 	manager := guarded(t).robot(t, "manager")
-	repo := closedRepo(t, "closed")
+	repo := newRepoIn(t, "closed")
 	token := manager.token(t, "repository:"+repo+":pull,push")
 	for hint, want := range map[string]int{"release-7": http.StatusAccepted, "dev": http.StatusForbidden} {
 		resp := manager.do(t, "POST", "/v2/"+repo+"/blobs/uploads/", token, "OCI-Ref", manager.host+"/"+repo+":"+hint)

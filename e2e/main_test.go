@@ -107,9 +107,15 @@ func buildFlags() []string {
 // newRepo returns the name of a repository that nothing else uses.
 func newRepo(t *testing.T) string {
 	t.Helper()
+	return newRepoIn(t, "e2e")
+}
+
+// newRepoIn is newRepo in a folder, since the policy goes by folders.
+func newRepoIn(t *testing.T, folder string) string {
+	t.Helper()
 	unwanted := regexp.MustCompile(`[^a-z0-9]+`)
 	name := unwanted.ReplaceAllString(strings.ToLower(t.Name()), "-")
-	return "e2e/" + strings.Trim(name, "-") + "/" + strings.ToLower(rand.Text()[:10])
+	return folder + "/" + strings.Trim(name, "-") + "/" + strings.ToLower(rand.Text()[:10])
 }
 
 // command skips the test if a program is not installed. Where

@@ -35,7 +35,7 @@ func TestDockerTakesTheChallengeFromThePing(t *testing.T) {
 	if want := "http://" + builder.host + "/token"; said["realm"] != want || said["service"] == "" {
 		t.Fatalf("the ping says %v, want realm %s and a service", said, want)
 	}
-	repo := closedRepo(t, "closed")
+	repo := newRepoIn(t, "closed")
 	query := url.Values{"account": {builder.user}, "service": {said["service"]}, "scope": {"repository:" + repo + ":pull,push"}}
 	req, err := http.NewRequestWithContext(t.Context(), "GET", said["realm"]+"?"+query.Encode(), nil)
 	must(t, "make a request", err)
@@ -57,7 +57,7 @@ func TestDockerTakesTheChallengeFromThePing(t *testing.T) {
 func TestContainerdTakesTheChallengeFromEachRequest(t *testing.T) {
 	t.Parallel()
 	builder := guarded(t).robot(t, "builder")
-	repo := closedRepo(t, "closed")
+	repo := newRepoIn(t, "closed")
 	for _, c := range []struct{ method, path, scope string }{
 		{"HEAD", "/v2/" + repo + "/manifests/v1", "repository:" + repo + ":pull"},
 		{"GET", "/v2/" + repo + "/tags/list", "repository:" + repo + ":pull"},
@@ -92,7 +92,7 @@ func postForm(t *testing.T, to string, form url.Values) answer {
 func TestRefusedTokensSayWhy(t *testing.T) {
 	t.Parallel()
 	builder := guarded(t).robot(t, "builder")
-	repo, other := closedRepo(t, "closed"), closedRepo(t, "closed")
+	repo, other := newRepoIn(t, "closed"), newRepoIn(t, "closed")
 	token := builder.token(t, "repository:"+repo+":pull")
 	for name, c := range map[string]struct{ token, repo, want string }{
 		"no token":        {"nonsense", repo, "invalid_token"},
@@ -119,7 +119,7 @@ func TestDockerLoginAndRefresh(t *testing.T) {
 	if login.RefreshToken == "" {
 		t.Fatal("docker login got no token to keep")
 	}
-	repo := closedRepo(t, "closed")
+	repo := newRepoIn(t, "closed")
 	got := tokenOf(t, postForm(t, "http://"+builder.host+"/token", url.Values{
 		"grant_type": {"refresh_token"}, "refresh_token": {login.RefreshToken}, "service": {"berth"},
 		"client_id": {"docker"}, "scope": {"repository:" + repo + ":pull,push"},
@@ -142,8 +142,8 @@ func TestBasicWorksEverywhere(t *testing.T) {
 	builder := guarded(t).robot(t, "builder")
 	for path, want := range map[string]int{
 		"/v2/": 200, "/v2/_catalog": 200,
-		"/v2/" + closedRepo(t, "closed") + "/tags/list": 404,
-		"/v2/private/tags/list":                         403,
+		"/v2/" + newRepoIn(t, "closed") + "/tags/list": 404,
+		"/v2/private/tags/list":                        403,
 	} {
 		for _, secret := range []string{builder.secret, "wrong"} {
 			req, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+builder.host+path, nil)
@@ -167,7 +167,7 @@ func TestTokensStaySmall(t *testing.T) {
 	builder := guarded(t).robot(t, "builder")
 	var scopes []string
 	for range 40 {
-		scopes = append(scopes, "repository:"+closedRepo(t, "closed")+":pull,push")
+		scopes = append(scopes, "repository:"+newRepoIn(t, "closed")+":pull,push")
 	}
 	token := builder.token(t, scopes...)
 	if len(token) < 4<<10 || len(token) > 7<<10 {
