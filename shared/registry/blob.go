@@ -200,7 +200,7 @@ func (r *Registry) reprieve(ctx context.Context, key table.Key, mine table.Condi
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
 	err := r.commit(ctx, table.Update(key, live).When(mine))
-	if lostRace(err) {
+	if table.LostRace(err) {
 		return nil // it was uploaded anew, or somebody else deletes it
 	}
 	return err

@@ -41,7 +41,7 @@ func (r *Registry) AppendUpload(ctx context.Context, repo, id string, start, siz
 	}
 	// A crash before the commit leaves the upload where it was; what was
 	// appended to it is nobody's.
-	if err := r.commit(ctx, r.save(next).When(u.seen())); lostRace(err) {
+	if err := r.commit(ctx, r.save(next).When(u.seen())); table.LostRace(err) {
 		now, err := r.UploadStatus(ctx, repo, id)
 		if err != nil {
 			return now, err
@@ -144,7 +144,7 @@ func (r *Registry) claim(ctx context.Context, u upload) error {
 		u.ended = closing.Str()
 		put := r.save(u).When(u.seen())
 		tx := table.Tx{Token: table.NewToken(), Actions: []table.Action{put}}
-		if err := r.send(ctx, tx); lostRace(err) {
+		if err := r.send(ctx, tx); table.LostRace(err) {
 			return r.join(ctx, u)
 		} else if err != nil {
 			return fmt.Errorf("close upload: %w", err)

@@ -3,8 +3,6 @@ package registry
 import (
 	"context"
 	"errors"
-	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/berthregistry/berth/shared/blobs"
@@ -62,54 +60,18 @@ func (r *Registry) Limits() Limits { return r.limits }
 // Rules returns the rules of a repository.
 func (r *Registry) Rules(repo string) Rules { return r.rules(repo) }
 
-// sends is how often a transaction with an unknown outcome is sent.
-const sends = 4
-
-// commit makes the actions happen as one. Where the outcome of a transaction is
-// not known it is sent again under the same token, so that it is done once. From
-// then on a conflict is no answer either: it may be one with its own first try.
+// commit makes the actions happen as one; see table.Send.
 func (r *Registry) commit(ctx context.Context, actions ...table.Action) error {
 	return r.send(ctx, table.Tx{Token: table.NewToken(), Actions: actions})
 }
 
-func (r *Registry) send(ctx context.Context, tx table.Tx) error {
-	doubt := false
-	for n := 1; ; n++ {
-		err := r.table.Transact(ctx, tx)
-		sure := err == nil || known(err) && !(doubt && errors.Is(err, table.ErrConflict))
-		if sure || n == sends || pause(ctx, n) != nil {
-			return certain(err, sure)
-		}
-		doubt = true
-	}
-}
-
-// certain keeps an error that leaves in doubt what happened from looking like
-// one that does not.
-func certain(err error, sure bool) error {
-	if sure || !known(err) {
-		return err
-	}
-	return fmt.Errorf("outcome unknown: %v", err)
-}
-
-// known says whether the error of a transaction means that nothing happened.
-func known(err error) bool {
-	var c *table.ConditionError
-	return errors.As(err, &c) || errors.Is(err, table.ErrLimit) || errors.Is(err, table.ErrConflict)
-}
-
-// lostRace says whether a transaction failed because others were faster.
-func lostRace(err error) bool {
-	var c *table.ConditionError
-	return errors.As(err, &c) || errors.Is(err, table.ErrConflict)
-}
+func (r *Registry) send(ctx context.Context, tx table.Tx) error { return table.Send(ctx, r.table, tx) }
 
 // refused says whether an error is the answer of a rule, which nothing happened
 // behind.
 func refused(err error) bool {
 	var one *oci.Error
-	return known(err) || errors.As(err, &one)
+	return table.Known(err) || errors.As(err, &one)
 }
 
 // rounds bounds how often a decision is made anew after a lost race. Among 32
@@ -119,27 +81,16 @@ const rounds = 100
 // decide runs step, which reads and then commits, until it loses no race.
 func decide(ctx context.Context, step func() error) error {
 	for n := 1; n <= rounds; n++ {
-		if err := step(); !lostRace(err) {
+		if err := step(); !table.LostRace(err) {
 			return err
 		}
-		if err := pause(ctx, n); errors.Is(err, context.DeadlineExceeded) {
+		if err := table.Pause(ctx, n); errors.Is(err, context.DeadlineExceeded) {
 			break
 		} else if err != nil {
 			return err
 		}
 	}
 	return oci.ErrTooManyRequests.With(nil, "too many changes of the same content at once, try again")
-}
-
-// pause waits a moment that grows with n, at random so that rivals part.
-func pause(ctx context.Context, n int) error {
-	most := time.Millisecond << min(n, 6)
-	select {
-	case <-time.After(rand.N(most)):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 const settleTime = time.Minute

@@ -34,7 +34,7 @@ func (l *Ledger) used(ctx context.Context, id, day string) error {
 		return err
 	}
 	err = l.write(ctx, table.Update(robotKey(id), table.S(attrUsed, day)).When(table.Equals(table.S(attrUsed, before))))
-	if lostRace(err) { // then somebody else wrote the day, or revoked the key
+	if table.LostRace(err) { // then somebody else wrote the day, or revoked the key
 		return nil
 	}
 	return err
