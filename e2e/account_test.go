@@ -107,13 +107,13 @@ func (a account) cranePull(ctx context.Context, ref, dir string) error {
 	return path.AppendImage(img)
 }
 
-func (a account) regclient() *regclient.RegClient {
-	return regclient.New(regclient.WithConfigHost(config.Host{
-		Name: a.host, Hostname: a.host, TLS: config.TLSDisabled, User: a.user, Pass: a.secret,
-	}))
+// regclient returns one that speaks plain HTTP to the registry.
+func (a account) regclient(opts ...regclient.Opt) *regclient.RegClient {
+	plain := config.Host{Name: a.host, Hostname: a.host, TLS: config.TLSDisabled, User: a.user, Pass: a.secret}
+	return regclient.New(append([]regclient.Opt{regclient.WithConfigHost(plain)}, opts...)...)
 }
 
-func (a account) regclientCopy(ctx context.Context, from, to string) error {
+func (a account) regclientCopy(ctx context.Context, from, to string, opts ...regclient.ImageOpts) error {
 	source, err := ref.New(from)
 	if err != nil {
 		return err
@@ -123,7 +123,7 @@ func (a account) regclientCopy(ctx context.Context, from, to string) error {
 		return err
 	}
 	rc := a.regclient()
-	if err := rc.ImageCopy(ctx, source, target); err != nil {
+	if err := rc.ImageCopy(ctx, source, target, opts...); err != nil {
 		return err
 	}
 	return rc.Close(ctx, target)

@@ -7,7 +7,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/regclient/regclient"
-	"github.com/regclient/regclient/config"
 	"github.com/regclient/regclient/types/ref"
 	"oras.land/oras-go/v2/content/oci"
 	orasremote "oras.land/oras-go/v2/registry/remote"
@@ -61,10 +60,9 @@ func cranePull(t *testing.T, repo, dir string) {
 	must(t, "crane pull", account{host: host}.cranePull(t.Context(), repo+":"+tag, dir))
 }
 
-// newRegclient returns a regclient that speaks plain HTTP to the registry.
+// newRegclient returns the regclient of nobody at the registry that tests share.
 func newRegclient(opts ...regclient.Opt) *regclient.RegClient {
-	plain := config.Host{Name: host, Hostname: host, TLS: config.TLSDisabled}
-	return regclient.New(append([]regclient.Opt{regclient.WithConfigHost(plain)}, opts...)...)
+	return account{host: host}.regclient(opts...)
 }
 
 // regRef is a repository in the form that regclient wants.
@@ -89,13 +87,7 @@ func regclientPull(t *testing.T, repo, dir string) {
 
 func regclientCopy(t *testing.T, from, to string, opts ...regclient.ImageOpts) {
 	t.Helper()
-	rc, source, target := newRegclient(), regRef(t, from), regRef(t, to)
-	if err := rc.ImageCopy(t.Context(), source, target, opts...); err != nil {
-		t.Fatalf("regclient copy: %v", err)
-	}
-	if err := rc.Close(t.Context(), target); err != nil {
-		t.Fatalf("regclient close: %v", err)
-	}
+	must(t, "regclient copy", account{host: host}.regclientCopy(t.Context(), from, to, opts...))
 }
 
 // orasRepo returns a repository that oras reads and writes over plain HTTP.
