@@ -18,6 +18,7 @@ import (
 	"oras.land/oras-go/v2/content/oci"
 	orasremote "oras.land/oras-go/v2/registry/remote"
 	"oras.land/oras-go/v2/registry/remote/auth"
+	"oras.land/oras-go/v2/registry/remote/retry"
 )
 
 // An account is somebody at a registry with access control; the zero user is
@@ -145,6 +146,7 @@ func (a account) oras(reference string) (*orasremote.Repository, string, error) 
 	}
 	r.PlainHTTP = true
 	r.Client = &auth.Client{
+		Client:     retry.DefaultClient, // tries again, as oras does by itself
 		Cache:      auth.NewCache(),
 		Credential: auth.StaticCredential(a.host, auth.Credential{Username: a.user, Password: a.secret}),
 	}
