@@ -9,11 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"os/signal"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/berthregistry/berth/shared/access/desk"
@@ -117,12 +114,7 @@ func (c *serve) guard(ctx context.Context, d *data, background *sync.WaitGroup, 
 	if err != nil {
 		return guard{}, err
 	}
-	reload := make(chan os.Signal, 1)
-	signal.Notify(reload, syscall.SIGHUP)
-	background.Go(func() {
-		defer signal.Stop(reload)
-		file.follow(ctx, reload)
-	})
+	inBackground(ctx, background, file.follow)
 	authenticator := login.New(kept, log, providers...)
 	verifier := token.NewVerifier(kept.Keys, kept.ReloadKeys, service, time.Now)
 	gate := door.New(door.Options{

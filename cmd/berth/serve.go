@@ -130,13 +130,19 @@ func (c *serve) rules(ctx context.Context, background *sync.WaitGroup, log *slog
 	if err != nil {
 		return registry.Options{}, err
 	}
+	inBackground(ctx, background, file.Follow)
+	return registry.Options{Rules: file.Rules, Limits: file.Limits()}, nil
+}
+
+// inBackground follows a file until ctx ends. At each SIGHUP it is read again,
+// whether or not it looks changed.
+func inBackground(ctx context.Context, background *sync.WaitGroup, follow func(context.Context, <-chan os.Signal)) {
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	background.Go(func() {
 		defer signal.Stop(reload)
-		file.Follow(ctx, reload)
+		follow(ctx, reload)
 	})
-	return registry.Options{Rules: file.Rules, Limits: file.Limits()}, nil
 }
 
 // server puts the registry together.
