@@ -56,31 +56,69 @@ func (p *Policy) catalog(who Principal) bool {
 	})
 }
 
-// Rights are what the caller may do in a repository. The repository "" stands
+// inRepository are the actions that are about a repository.
+var inRepository = [...]Action{Pull, Push, Tag, Attach, Delete}
+
+// Decisions are what a caller may do in one repository. The zero value is
+// nothing.
+type Decisions struct {
+	session *Session
+	repo    string
+	each    [len(inRepository)]Decision
+}
+
+// Decisions decides all actions in a repository at once, in little more time than
+// May takes for one.
+func (s *Session) Decisions(repo string) Decisions {
+	d := Decisions{session: s, repo: repo}
+	if repo == "" {
+		return d
+	}
+	var asked [len(inRepository)]deciding
+	for i, a := range inRepository {
+		asked[i].action = a
+	}
+	s.Policy.decide(&s.Principal, repo, asked[:])
+	for i, a := range inRepository {
+		if s.Scopes == nil || covers(s.Scopes, repo, a) {
+			d.each[i] = asked[i].decision()
+		}
+	}
+	return d
+}
+
+// Of is what May would say.
+func (d *Decisions) Of(a Action) Decision {
+	if i := slices.Index(inRepository[:], a); i >= 0 {
+		return d.each[i]
+	}
+	return Decision{}
+}
+
+// Rights are the decisions as the registry takes them. The repository "" stands
 // for the catalog: then the rights elsewhere are those of the policy if the
 // token has the catalog, since none has a scope for each repository.
-func (s *Session) Rights(repo string, hints []oci.Reference) registry.Rights {
-	if repo == "" {
+func (d *Decisions) Rights(hints []oci.Reference) registry.Rights {
+	s := d.session
+	if d.repo == "" {
 		return registry.Rights{Elsewhere: s.catalogued}
 	}
-	asked := [...]deciding{{action: Pull}, {action: Push}, {action: Tag}, {action: Attach}, {action: Delete}}
-	s.Policy.decide(&s.Principal, repo, asked[:])
-	narrowed := func(d *deciding) registry.Tags {
-		if s.Scopes != nil && !covers(s.Scopes, repo, d.action) {
-			return registry.Tags{}
-		}
-		return d.decision().Tags
-	}
 	return registry.Rights{
-		Pull:      narrowed(&asked[0]),
-		Push:      narrowed(&asked[1]),
-		Tag:       narrowed(&asked[2]),
-		Attach:    narrowed(&asked[3]),
-		Delete:    narrowed(&asked[4]),
+		Pull:      d.Of(Pull).Tags,
+		Push:      d.Of(Push).Tags,
+		Tag:       d.Of(Tag).Tags,
+		Attach:    d.Of(Attach).Tags,
+		Delete:    d.Of(Delete).Tags,
 		Who:       s.remembered(),
 		Hints:     hints,
 		Elsewhere: func(other string) registry.Rights { return s.Rights(other, nil) },
 	}
+}
+
+// Rights are those of the decisions about a repository.
+func (s *Session) Rights(repo string, hints []oci.Reference) registry.Rights {
+	d := s.Decisions(repo)
+	return d.Rights(hints)
 }
 
 // catalogued is what the catalog shows of a repository.

@@ -60,7 +60,7 @@ func (v *visit) tell(r *http.Request) Exchange {
 	x.Method, x.Route, x.Repo, x.Ref = oci.Clip(r.Method), string(t.Route), t.Repo, t.Label()
 	x.Hint = v.hint.String()
 	if v.gate != nil {
-		x.Address = addressOf(r)
+		x.Address = access.AddressOf(r.RemoteAddr)
 	}
 	if v.session != nil {
 		x.Principal = v.session.Principal.String()
@@ -103,7 +103,7 @@ func (v *visit) decision(method, tag string) (action string, d access.Decision) 
 		return "catalog", d
 	}
 	for i, a := range asked(method, v.target) {
-		may := v.session.May(v.target.Repo, a)
+		may := v.may.Of(a)
 		if may.Tags.Has(tag) || tag == "" && may.Allowed() {
 			return string(a), may
 		}

@@ -2,7 +2,6 @@ package distribution
 
 import (
 	"errors"
-	"net"
 	"net/http"
 	"slices"
 
@@ -46,7 +45,8 @@ func (v *visit) admit(w http.ResponseWriter, r *http.Request, misread error) err
 		return err
 	}
 	v.session = session
-	rights := session.Rights(v.target.Repo, v.hint.references())
+	v.may = session.Decisions(v.target.Repo)
+	rights := v.may.Rights(v.hint.references())
 	v.reg = v.reg.For(rights)
 	_, exists := endpoints[v.target.Route][r.Method]
 	switch {
@@ -73,7 +73,7 @@ func (v *visit) barred(method string) bool {
 	}
 	actions := asked(method, v.target)
 	return len(actions) > 0 && actions[0] != access.Pull && !slices.ContainsFunc(actions, func(a access.Action) bool {
-		return v.session.May(v.target.Repo, a).Allowed()
+		return v.may.Of(a).Allowed()
 	})
 }
 
@@ -174,13 +174,4 @@ func sourceScope(r *http.Request, t Target) string {
 		return ""
 	}
 	return " repository:" + from + ":pull"
-}
-
-// addressOf returns where a request came from, without the port.
-func addressOf(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
 }

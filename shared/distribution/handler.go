@@ -89,6 +89,7 @@ type visit struct {
 	*handler
 	reg     *registry.Registry // as it is to whoever makes the request
 	session *access.Session    // who that is; nil if nobody asked
+	may     access.Decisions   // what they may do in the target's repository
 	target  Target
 	hint    hint
 	told    Exchange
