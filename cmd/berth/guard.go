@@ -26,13 +26,6 @@ import (
 // service is what tokens of this registry are for.
 const service = "berth"
 
-// The bounds of --token-life. A client keeps a token for as long as it was told,
-// and a robot that was revoked keeps nothing: its tokens end with it.
-const (
-	shortestLife = 5 * time.Minute
-	longestLife  = 15 * time.Minute
-)
-
 // A guard is a registry's access control. The zero value is none.
 type guard struct {
 	gate distribution.Gate
@@ -56,8 +49,8 @@ func (f *givenFile) UnmarshalText(text []byte) error {
 // checkAccess says what cannot be meant.
 func (c *serve) checkAccess() error {
 	switch {
-	case c.TokenLife < shortestLife || c.TokenLife > longestLife:
-		return fmt.Errorf("--token-life: %v is not between %v and %v", c.TokenLife, shortestLife, longestLife)
+	case c.TokenLife < token.MinLife || c.TokenLife > token.MaxLife:
+		return fmt.Errorf("--token-life: %v is not between %v and %v", c.TokenLife, token.MinLife, token.MaxLife)
 	case c.Policy == "" && c.Users != "":
 		return errors.New("--users: without a --policy nobody is asked who they are")
 	case c.URL == "":

@@ -98,10 +98,8 @@ func readPolicy(file string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the policy: %w", err)
 	}
-	if _, err := document.Parse(file, text); err != nil {
-		return nil, err
-	}
-	return text, document.Test(file, text)
+	_, err = document.Test(file, text)
+	return text, err
 }
 
 type policyTest struct {
@@ -200,9 +198,6 @@ func (c *policyExplain) principal(p *access.Policy) (access.Principal, error) {
 	claims, err := c.claims()
 	if err != nil {
 		return who, err
-	}
-	if sub, ok := claims["sub"].(string); ok && who.Kind == access.Issuer && who.Subject == "" {
-		who.Subject = sub
 	}
 	who, err = document.Evaluate(p, who, claims)
 	if err != nil {

@@ -52,7 +52,6 @@ func (f *policyFile) state(l *ledger.Ledger) func(context.Context) (*ledger.Stat
 		}
 		s := *kept
 		s.Policy = f.current.Load().policy
-		s.PolicyVersion = s.Policy.Version()
 		return &s, nil
 	}
 }

@@ -107,7 +107,7 @@ func (p *Policy) knows(who *Principal) bool {
 	if p == nil || p.compiled.version == "" {
 		return false
 	}
-	if who.Kind != Issuer && who.Kind != AWS {
+	if !who.HasClaims() {
 		return true
 	}
 	_, ok := p.compiled.known[name{who.Kind, who.Name}]

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"github.com/berthregistry/berth/shared/access/token"
 )
 
 // A TokenConfig is what the function is told that makes tokens: all that the
@@ -28,12 +30,6 @@ type TokenConfig struct {
 	STS string
 }
 
-// How long access tokens may be good for.
-const (
-	shortestLife = 5 * time.Minute
-	longestLife  = 15 * time.Minute
-)
-
 // ReadToken is Read for the function that makes tokens.
 func ReadToken(lookup func(string) (string, bool)) (TokenConfig, error) {
 	e := environment{lookup: lookup}
@@ -53,13 +49,13 @@ func ReadToken(lookup func(string) (string, bool)) (TokenConfig, error) {
 func (e *environment) life(name string) time.Duration {
 	value := e.get(name)
 	if value == "" {
-		return shortestLife
+		return token.MinLife
 	}
 	n, err := strconv.Atoi(value)
 	life := time.Duration(n) * time.Second
-	if err != nil || life < shortestLife || life > longestLife {
+	if err != nil || life < token.MinLife || life > token.MaxLife {
 		e.wrong(name, "is %q; want a number of seconds from %d to %d", value,
-			int(shortestLife.Seconds()), int(longestLife.Seconds()))
+			int(token.MinLife.Seconds()), int(token.MaxLife.Seconds()))
 	}
 	return life
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/berthregistry/berth/shared/access"
 	"github.com/berthregistry/berth/shared/access/ledger"
-	"github.com/berthregistry/berth/shared/access/login"
 	"github.com/berthregistry/berth/shared/oci"
 )
 
@@ -88,7 +87,7 @@ func (d *desk) turnAway(w http.ResponseWriter, r *http.Request, action string, w
 // the log: who wants fewer lines does not want fewer of these.
 func (d *desk) audit(r *http.Request, who *access.Session, action, about string, more ...any) {
 	line := slog.NewRecord(d.Now(), slog.LevelInfo, "audit", 0)
-	line.Add("principal", who.Principal.String(), "action", action, "about", about, "address", login.AddressOf(r))
+	line.Add("principal", who.Principal.String(), "action", action, "about", about, "address", access.AddressOf(r.RemoteAddr))
 	line.Add(more...)
 	_ = d.Log.Handler().Handle(r.Context(), line) // a log that fails has nowhere to say so
 }

@@ -78,11 +78,8 @@ func (d *desk) putPolicy(w http.ResponseWriter, r *http.Request, who *access.Ses
 	if err != nil {
 		return "", unread(err)
 	}
-	policy, err := document.Parse(documentName, text)
+	policy, err := document.Test(documentName, text)
 	if err != nil {
-		return "", &invalid{http.StatusBadRequest, strings.Split(err.Error(), "\n")}
-	}
-	if err := document.Test(documentName, text); err != nil {
 		return "", &invalid{http.StatusBadRequest, strings.Split(err.Error(), "\n")}
 	}
 	set, err := d.Ledger.SetPolicy(r.Context(), text, policy, who.Principal.String(), condition)

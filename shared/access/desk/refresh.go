@@ -9,6 +9,7 @@ import (
 
 	"github.com/berthregistry/berth/shared/access"
 	"github.com/berthregistry/berth/shared/access/document"
+	"github.com/berthregistry/berth/shared/access/federate"
 	"github.com/berthregistry/berth/shared/access/login"
 	"github.com/berthregistry/berth/shared/access/token"
 )
@@ -77,25 +78,8 @@ func trusts(p *access.Policy, t token.Refresh) bool {
 	}
 	for _, trust := range p.Issuers {
 		if trust.Name == t.Principal.Name {
-			return t.Claims["iss"] == trust.URL && meant(p, trust, t.Claims["aud"])
+			return t.Claims["iss"] == trust.URL && federate.Meant(p, trust, t.Claims)
 		}
 	}
 	return false
-}
-
-// meant says whether what an issuer's token was for is this registry yet: its
-// audience is one text, or several.
-func meant(p *access.Policy, trust access.Trust, audience any) bool {
-	ours := trust.Audiences
-	if len(ours) == 0 {
-		ours = p.Audiences
-	}
-	all, several := audience.([]any)
-	if !several {
-		all = []any{audience}
-	}
-	return slices.ContainsFunc(all, func(a any) bool {
-		text, ok := a.(string)
-		return ok && slices.Contains(ours, text)
-	})
 }

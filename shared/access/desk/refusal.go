@@ -3,10 +3,8 @@ package desk
 import (
 	"encoding/json"
 	"errors"
-	"math"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/berthregistry/berth/shared/access/login"
 	"github.com/berthregistry/berth/shared/oci"
@@ -17,7 +15,7 @@ type refusal struct {
 	status  int
 	code    string // OAuth 2.0's (RFC 6749, section 5.2)
 	message string
-	after   time.Duration // when to come again; zero if that is of no use
+	after   int // in how many seconds to come again; zero if that is of no use
 }
 
 func (r *refusal) Error() string { return r.code + ": " + r.message }
@@ -35,7 +33,7 @@ func refused() *refusal {
 
 // unavailable is a fault of ours, or of whom we ask.
 func unavailable() *refusal {
-	return &refusal{http.StatusServiceUnavailable, "temporarily_unavailable", "credentials cannot be checked at the moment", time.Second}
+	return &refusal{http.StatusServiceUnavailable, "temporarily_unavailable", "credentials cannot be checked at the moment", 1}
 }
 
 // refusalOf returns what an error is answered with, and false where its cause
@@ -45,7 +43,7 @@ func refusalOf(err error) (*refusal, bool) {
 		return r, true
 	}
 	if blocked, ok := errors.AsType[*login.Blocked](err); ok {
-		return &refusal{http.StatusTooManyRequests, "slow_down", "too many failed logins, try again later", blocked.After}, true
+		return &refusal{http.StatusTooManyRequests, "slow_down", "too many failed logins, try again later", blocked.Seconds()}, true
 	}
 	if errors.Is(err, login.ErrRefused) {
 		return refused(), true
@@ -85,7 +83,7 @@ type fault struct {
 // write answers with the refusal.
 func (r *refusal) write(w http.ResponseWriter) {
 	if r.after > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(r.after.Seconds()))))
+		w.Header().Set("Retry-After", strconv.Itoa(r.after))
 	}
 	if r.status == http.StatusUnauthorized {
 		w.Header().Set("Www-Authenticate", `Basic realm="token"`) // RFC 9110, section 15.5.2

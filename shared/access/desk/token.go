@@ -35,12 +35,12 @@ func (d *desk) giveToken(w http.ResponseWriter, r *http.Request) {
 		if !theirs {
 			d.Log.ErrorContext(r.Context(), "no token could be made", "error", err)
 		}
-		d.Log.InfoContext(r.Context(), "token", "allowed", false, "error", turned.code, "address", login.AddressOf(r))
+		d.Log.InfoContext(r.Context(), "token", "allowed", false, "error", turned.code, "address", access.AddressOf(r.RemoteAddr))
 		turned.write(w)
 		return
 	}
 	d.Log.InfoContext(r.Context(), "token", "allowed", true, "principal", who.String(), "scope", given.Scope,
-		"refreshable", given.RefreshToken != "", "address", login.AddressOf(r))
+		"refreshable", given.RefreshToken != "", "address", access.AddressOf(r.RemoteAddr))
 	writeJSON(w, http.StatusOK, given)
 }
 
@@ -57,7 +57,7 @@ func (d *desk) apply(w http.ResponseWriter, r *http.Request) (access.Principal, 
 	if err != nil {
 		return access.Principal{}, grant{}, fmt.Errorf("read the policy: %w", err)
 	}
-	id, err := d.identify(r.Context(), a, login.AddressOf(r), state)
+	id, err := d.identify(r.Context(), a, access.AddressOf(r.RemoteAddr), state)
 	if err != nil {
 		return access.Principal{}, grant{}, err
 	}
@@ -100,7 +100,7 @@ func (d *desk) grant(ctx context.Context, a application, id login.Identity, stat
 		Service: d.Service, Issued: now, Expires: earlier(now.Add(d.Life), id.Until),
 	}
 	if id.Principal.HasClaims() {
-		t.Policy = state.PolicyVersion
+		t.Policy = state.Policy.Version()
 	}
 	if t.Expires.Unix() <= now.Unix() { // good for another moment, since clocks differ, but nothing can be made of it
 		return grant{}, refused()

@@ -99,8 +99,8 @@ func TestFederatedTokensCarryThePolicy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if token.Policy != state.PolicyVersion || token.Policy == "" {
-		t.Errorf("policy: got %q, want %q", token.Policy, state.PolicyVersion)
+	if token.Policy != state.Policy.Version() || token.Policy == "" {
+		t.Errorf("policy: got %q, want %q", token.Policy, state.Policy.Version())
 	}
 	if g.IssuedTokenType != "urn:ietf:params:oauth:token-type:access_token" || g.Scope != "repository:team/app:push" {
 		t.Errorf("got %+v", g)

@@ -9,16 +9,16 @@ import (
 	"github.com/berthregistry/berth/shared/oci"
 )
 
-// Test runs the tests of a policy: each says what somebody wants to do, and
-// whether that is to be allowed. The error has a line for each that fails,
-// which begins with name, line and column.
+// Test is Parse, and runs the tests of the policy: each says what somebody wants
+// to do, and whether that is to be allowed. The error has a line for each that
+// fails, which begins with name, line and column.
 //
 // A test without a tag is about the whole repository: "allow" wants all of it
 // allowed, "deny" nothing. If some tags are, both fail.
-func Test(name string, text []byte) error {
+func Test(name string, text []byte) (*access.Policy, error) {
 	w, err := read(name, text)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var failed []error
 	for i := range w.form.Tests {
@@ -26,7 +26,10 @@ func Test(name string, text []byte) error {
 			failed = append(failed, w.located(&access.Fault{Place: fmt.Sprintf("tests[%d]", i), Text: err.Error()}))
 		}
 	}
-	return errors.Join(failed...)
+	if failed != nil {
+		return nil, errors.Join(failed...)
+	}
+	return w.policy, nil
 }
 
 // checkTests checks what the tests are about, so that none passes for want of
@@ -53,7 +56,7 @@ func (t *testForm) check(p *access.Policy, place string) error {
 		return wrong("who", "%v", err)
 	case who.Kind == access.Issuer && !slices.ContainsFunc(p.Issuers, func(i access.Trust) bool { return i.Name == who.Name }):
 		return wrong("who", "there is no issuer %q", oci.Clip(who.Name))
-	case t.Claims != nil && who.Kind != access.Issuer && who.Kind != access.AWS:
+	case t.Claims != nil && !who.HasClaims():
 		return wrong("claims", "only principals of issuers and of AWS have claims")
 	case t.Groups != nil && who.Kind != access.Robot:
 		return wrong("groups", "only robots are made with groups")
@@ -83,9 +86,6 @@ func (t *testForm) run(p *access.Policy) error {
 	who, err := t.principal()
 	if err != nil {
 		return err
-	}
-	if sub, ok := t.Claims["sub"].(string); ok && who.Kind == access.Issuer && who.Subject == "" {
-		who.Subject = sub
 	}
 	who, err = Evaluate(p, who, t.Claims)
 	if err != nil {

@@ -36,7 +36,7 @@ func parse(t testing.TB, text string) *access.Policy {
 
 func TestExample(t *testing.T) {
 	p := parse(t, example(t))
-	if err := Test("policy.yaml", []byte(example(t))); err != nil {
+	if _, err := Test("policy.yaml", []byte(example(t))); err != nil {
 		t.Errorf("its tests: %v", err)
 	}
 	who := func(text string) access.Principal {

@@ -71,7 +71,7 @@ tests:
   - {who: issuer:ci, claims: {owner: acme, visitor: true, ref: refs/heads/main}, action: push, repository: a, tag: x, want: allow}
   - {who: anonymous, action: admin, want: deny}
 `
-	err := Test("p.yaml", []byte(text))
+	_, err := Test("p.yaml", []byte(text))
 	if err == nil {
 		t.Fatal("all passed")
 	}
@@ -98,7 +98,7 @@ tests:
 func TestATestWithoutATagIsAboutAllOfIt(t *testing.T) {
 	const text = "rules:\n- allow: [pull]\n  to: [user:a]\n  repositories: [a]\n  tags: [x]\ntests:\n- who: user:a\n  action: pull\n  repository: a\n  want: "
 	for _, want := range []string{"allow", "deny"} {
-		if err := Test("p", []byte(text+want+"\n")); err == nil || !strings.Contains(err.Error(), "name a tag") {
+		if _, err := Test("p", []byte(text+want+"\n")); err == nil || !strings.Contains(err.Error(), "name a tag") {
 			t.Errorf("want %s: got %v, want it to say that a tag is missing", want, err)
 		}
 	}

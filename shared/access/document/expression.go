@@ -121,8 +121,11 @@ func quoted(t *token.Token) string {
 // ErrUnmet, or says that the policy does not name the issuer.
 func Evaluate(p *access.Policy, who access.Principal, claims map[string]any) (access.Principal, error) {
 	who.Holds = nil
-	if who.Kind != access.Issuer && who.Kind != access.AWS {
+	if !who.HasClaims() {
 		return who, nil
+	}
+	if sub, ok := claims["sub"].(string); ok && who.Kind == access.Issuer && who.Subject == "" {
+		who.Subject = sub // whoever logs in has one; who is only spoken of may be known by it
 	}
 	about := map[string]any{"claims": claims, "issuer": "", "subject": who.Subject}
 	if claims == nil {

@@ -110,7 +110,7 @@ func void(t token.Token, state *ledger.State) (cause string) {
 	switch {
 	case t.Robot != "" && state.Revoked[t.Robot]:
 		return "its access key was revoked"
-	case (t.Principal.HasClaims() || t.Policy != "") && t.Policy != state.PolicyVersion:
+	case (t.Principal.HasClaims() || t.Policy != "") && t.Policy != state.Policy.Version():
 		return "the policy has changed"
 	}
 	return ""
@@ -119,7 +119,7 @@ func void(t token.Token, state *ledger.State) (cause string) {
 // login returns the session of whose the name and the password are. Nothing
 // narrows it.
 func (d *Door) login(r *http.Request, state *ledger.State, c credentials) (*access.Session, error) {
-	id, err := d.o.Login.Login(r.Context(), login.Credentials{User: c.user, Secret: c.secret, Address: login.AddressOf(r)}, state.Policy)
+	id, err := d.o.Login.Login(r.Context(), login.Credentials{User: c.user, Secret: c.secret, Address: access.AddressOf(r.RemoteAddr)}, state.Policy)
 	var blocked *login.Blocked
 	switch {
 	case errors.As(err, &blocked):

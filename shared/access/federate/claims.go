@@ -29,11 +29,7 @@ func readClaims(payload []byte) (claims, error) {
 // name it, and when they end. They must be meant for this registry and for this
 // time (RFC 7519, section 4.1).
 func (c claims) judge(p *access.Policy, trust access.Trust, now time.Time) (who access.Principal, until time.Time, err error) {
-	audiences := trust.Audiences
-	if len(audiences) == 0 {
-		audiences = p.Audiences
-	}
-	if !slices.ContainsFunc(c.audience(), func(a string) bool { return slices.Contains(audiences, a) }) {
+	if !Meant(p, trust, c) {
 		return who, until, refused("token of %s is meant for %.200q, not for this registry", trust.Name, c.audience())
 	}
 	if until, err = c.period(now); err != nil {
@@ -44,6 +40,15 @@ func (c claims) judge(p *access.Policy, trust access.Trust, now time.Time) (who 
 		return who, until, refused("token of %s has no subject, or one that is no name", trust.Name)
 	}
 	return access.Principal{Kind: access.Issuer, Name: trust.Name, Subject: subject}, until, nil
+}
+
+// Meant says whether claims of trust's issuer are meant for this registry.
+func Meant(p *access.Policy, trust access.Trust, c map[string]any) bool {
+	ours := trust.Audiences
+	if len(ours) == 0 {
+		ours = p.Audiences
+	}
+	return slices.ContainsFunc(claims(c).audience(), func(a string) bool { return slices.Contains(ours, a) })
 }
 
 // audience is the aud claim: one text, or several.

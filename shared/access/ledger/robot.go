@@ -100,6 +100,9 @@ func (l *Ledger) Robot(ctx context.Context, id string) (Robot, error) {
 	if err != nil || r.expired(l.now()) {
 		return Robot{}, ErrAbsent
 	}
+	if day := l.now().UTC().Format(time.DateOnly); item.Str(attrUsed) == day {
+		l.today.add(day, id) // so that Used need not read it again
+	}
 	return r, nil
 }
 

@@ -16,8 +16,6 @@ import (
 type State struct {
 	// Policy is never nil. Where none was ever set it allows nothing.
 	Policy *access.Policy
-	// PolicyVersion is Policy.Version().
-	PolicyVersion string
 	// Keys verify tokens.
 	Keys []token.PublicKey
 	// Revoked are the ids of access keys that were revoked within the hour:
@@ -76,15 +74,12 @@ func (l *Ledger) read(ctx context.Context, last *State) (*State, error) {
 func (s *State) takePolicy(item table.Item, last *State) error {
 	s.written = item.Version
 	if last != nil && last.written == s.written {
-		s.Policy, s.PolicyVersion = last.Policy, last.PolicyVersion
+		s.Policy = last.Policy
 		return nil
 	}
-	p, err := policyIn(item)
-	if err != nil {
-		return err
-	}
-	s.Policy, s.PolicyVersion = p, p.Version()
-	return nil
+	var err error
+	s.Policy, err = policyIn(item)
+	return err
 }
 
 // policyIn reads a policy from its item. None is the one that allows nothing.

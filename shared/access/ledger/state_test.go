@@ -23,7 +23,7 @@ func TestNothingIsAllowedBeforeAPolicy(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s.Policy == nil || s.PolicyVersion == "" || len(s.Keys) != 0 || len(s.Revoked) != 0 {
+		if s.Policy == nil || s.Policy.Version() == "" || len(s.Keys) != 0 || len(s.Revoked) != 0 {
 			t.Errorf("got %+v, want the empty policy and no keys", s)
 		}
 		if opens(t, b.Ledger, "team") {
@@ -55,8 +55,8 @@ func TestPolicyIsInForceWithin15Seconds(t *testing.T) {
 			t.Error("another has the old one after 12 seconds")
 		}
 		s, err := other.State(t.Context())
-		if err != nil || s.PolicyVersion != s.Policy.Version() || s.PolicyVersion == "" {
-			t.Errorf("version: got %q, %v, want the policy's %q", s.PolicyVersion, err, s.Policy.Version())
+		if err != nil || s.Policy.Version() != s.Policy.Version() || s.Policy.Version() == "" {
+			t.Errorf("version: got %q, %v, want the policy's %q", s.Policy.Version(), err, s.Policy.Version())
 		}
 	})
 }

@@ -16,7 +16,10 @@ import (
 
 // Bounds of tokens.
 const (
-	// MaxLife is how long an access token is good for at most.
+	// MinLife is the shortest life of access tokens that may be set: a client keeps
+	// one for as long as it was told. MaxLife is the longest, and none is made that
+	// is good for more.
+	MinLife = 5 * time.Minute
 	MaxLife = 15 * time.Minute
 	// MaxRefreshLife is how long a refresh token is.
 	MaxRefreshLife = 30 * 24 * time.Hour
