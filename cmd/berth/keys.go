@@ -29,13 +29,8 @@ people as well, who have to log in again.`
 
 // Run rotates the key.
 func (c *keysRotate) Run(t terminal) error {
-	open := func(context.Context, terminal) (*office, error) {
-		if c.Data != "" {
-			return openFolder(c.Data, t)
-		}
-		return openOffice(c.Registry)
-	}
-	return visit(open, t, func(ctx context.Context, o *office) error {
+	where := anywhere{atRegistry: c.atRegistry, atData: c.atData}
+	return visit(where.open, t, func(ctx context.Context, o *office) error {
 		var done desk.Rotated
 		path := "/_berth/keys/rotate"
 		if c.Leaked {

@@ -32,10 +32,7 @@ type kept struct {
 }
 
 func (k kept) open(ctx context.Context, t terminal) (*office, error) {
-	if k.Table != "" {
-		return openTable(ctx, k.Table, t)
-	}
-	return openOffice(k.Registry)
+	return anywhere{atRegistry: k.atRegistry, atTable: k.atTable}.open(ctx, t)
 }
 
 type policyGet struct{ kept }

@@ -32,7 +32,7 @@ it may do is said by the policy, which knows it by its name (robot:NAME) and its
 groups (group:NAME). It logs in with an access key, of which it may have several.`
 }
 
-// anywhere is where robots are found.
+// anywhere is where robots are found: wherever there is a desk.
 type anywhere struct {
 	atRegistry
 	atTable
