@@ -77,9 +77,9 @@ func openFolder(folder string, t terminal) (*office, error) {
 	l := ledger.New(d.table, ledger.Options{Log: log})
 	o, err := operate(desk.Options{Ledger: l, Keys: vault.Open(vault.File(d.keys()), l.PublishKeys, nil), Log: log})
 	if err != nil {
-		return nil, errors.Join(err, d.unsign(), d.table.Close())
+		return nil, errors.Join(err, d.table.Close())
 	}
-	o.close = func() error { return errors.Join(d.unsign(), d.table.Close()) }
+	o.close = d.table.Close
 	return o, nil
 }
 
