@@ -156,10 +156,7 @@ func (c *logIn) asWorkload(ctx context.Context, t terminal, where *url.URL, fold
 // check asks the registry whether credentials are good.
 func check(ctx context.Context, where *url.URL, credential auth.Credential) error {
 	client := &auth.Client{
-		Client: &http.Client{
-			Timeout:       officeTimeout,
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
+		Client: officeHTTP(),
 		Header: http.Header{"User-Agent": {userAgent()}},
 	}
 	asked := false

@@ -51,14 +51,19 @@ func openOffice(registry string) (*office, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, err := newClient(&http.Client{
-		Timeout:       officeTimeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	})
+	client, err := newClient(officeHTTP())
 	if err != nil {
 		return nil, err
 	}
 	return &office{url: where.String(), client: client, close: func() error { return nil }}, nil
+}
+
+// officeHTTP follows no redirect: what it carries is for the registry alone.
+func officeHTTP() *http.Client {
+	return &http.Client{
+		Timeout:       officeTimeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 }
 
 // A message is a request to a desk.
