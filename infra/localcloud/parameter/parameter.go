@@ -27,7 +27,6 @@ const (
 // A Store keeps parameters. It is an http.Handler, and safe for concurrent use.
 type Store struct {
 	region, account string
-	clock           func() time.Time
 
 	mu         sync.Mutex
 	parameters map[string][]version // oldest first
@@ -43,7 +42,7 @@ type version struct {
 
 // New returns an empty store of a region and an account.
 func New(region, account string) *Store {
-	return &Store{region: region, account: account, clock: time.Now, parameters: map[string][]version{}}
+	return &Store{region: region, account: account, parameters: map[string][]version{}}
 }
 
 // A failure is an error of SSM.
@@ -97,7 +96,7 @@ func (s *Store) put(p put) (int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	versions := s.parameters[p.Name]
-	next := version{number: 1, kind: p.Type, value: p.Value, at: s.clock()}
+	next := version{number: 1, kind: p.Type, value: p.Value, at: time.Now()}
 	switch {
 	case len(versions) > 0 && !p.Overwrite:
 		return 0, errThere
