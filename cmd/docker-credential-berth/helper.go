@@ -110,13 +110,13 @@ func (h helper) list(context.Context) error {
 	if err != nil {
 		return err
 	}
-	hosts, sources, err := notes.Registries()
+	sources, err := notes.Registries()
 	if err != nil {
 		return err
 	}
 	users := map[string]string{}
-	for _, host := range hosts {
-		users[host] = sources[host].User()
+	for host, source := range sources {
+		users[host] = source.User()
 	}
 	return json.NewEncoder(h.out).Encode(users)
 }

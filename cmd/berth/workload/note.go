@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 )
 
@@ -49,13 +47,10 @@ func (n Notes) Source(registry string) (Source, error) {
 	return s, nil
 }
 
-// Registries returns the sources of all registries, and their hosts in order.
-func (n Notes) Registries() ([]string, map[string]Source, error) {
+// Registries returns the sources of all registries, by host.
+func (n Notes) Registries() (map[string]Source, error) {
 	all, err := n.read()
-	if err != nil {
-		return nil, nil, err
-	}
-	return slices.Sorted(maps.Keys(all.Registries)), all.Registries, nil
+	return all.Registries, err
 }
 
 // Put notes where the credentials for a registry come from.

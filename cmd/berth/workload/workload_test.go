@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -169,9 +170,9 @@ func TestNotes(t *testing.T) {
 	if err := errors.Join(n.Delete("https://registry.example.com/"), n.Delete("never.there")); err != nil {
 		t.Fatal(err)
 	}
-	hosts, _, err := n.Registries()
-	if err != nil || len(hosts) != 1 || hosts[0] != "127.0.0.1:5000" {
-		t.Errorf("left are %v, %v", hosts, err)
+	left, err := n.Registries()
+	if want := map[string]workload.Source{"127.0.0.1:5000": s}; err != nil || !maps.Equal(left, want) {
+		t.Errorf("left are %v, %v, want %v", left, err, want)
 	}
 	for _, damaged := range []string{"{", `{"registries":{"r":{"source":"file"}}}`} {
 		if err := os.WriteFile(filepath.Join(folder, "berth.json"), []byte(damaged), 0o600); err != nil {
