@@ -25,15 +25,18 @@ require (
 	github.com/opencontainers/image-spec v1.1.1 // the field's type of a descriptor
 	github.com/prometheus/client_golang v1.25.0 // metrics
 	github.com/prometheus/client_model v0.6.3 // which of them somebody may see
+	github.com/vbauerster/mpb/v8 v8.9.3 // bars of what berth push, pull and copy are at
 	go.etcd.io/bbolt v1.5.0 // the table of berth serve
 	golang.org/x/crypto v0.58.0 // bcrypt and argon2id, of password files
 	golang.org/x/sync v0.24.0 // a bounded number of reads at once
 	golang.org/x/sys v0.49.0 // how a file is written back while it grows
-	oras.land/oras-go/v2 v2.6.4 // what berth tree reads registries with
+	oras.land/oras-go/v2 v2.6.4 // how berth, the command, speaks to any registry, and Docker's credentials
 )
 
 require (
 	cel.dev/expr v0.25.1 // indirect
+	github.com/VividCortex/ewma v1.2.0 // indirect
+	github.com/acarl005/stripansi v0.0.0-20180116102854-5a71ef0e047d // indirect
 	github.com/antlr4-go/antlr/v4 v4.13.1 // indirect
 	github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream v1.7.26 // indirect
 	github.com/aws/aws-sdk-go-v2/feature/ec2/imds v1.20.7 // indirect
@@ -51,9 +54,11 @@ require (
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/kylelemons/godebug v1.1.0 // indirect
+	github.com/mattn/go-runewidth v0.0.16 // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
 	github.com/prometheus/common v0.72.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
+	github.com/rivo/uniseg v0.4.7 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/exp v0.0.0-20240823005443-9b4947da3948 // indirect
 	golang.org/x/oauth2 v0.37.0 // indirect

@@ -30,9 +30,11 @@ var layers = map[string]layer{
 	"shared/table": {},
 	"shared/blobs": {},
 	"shared/registry": {
-		may:   []string{"shared/oci", "shared/table", "shared/blobs"},
+		may:   []string{"shared/oci", "shared/table", "shared/blobs", "shared/direct"},
 		never: []string{"net/http"}, // the same rules run behind a gateway that has no *http.Request
 	},
+
+	"shared/direct": {may: []string{"shared/oci"}, never: []string{"net/http", "os"}}, // words that server and clients share
 
 	"shared/table/tabletest": {may: []string{"shared/table"}},
 	"shared/table/local":     {may: []string{"shared/table"}},
@@ -58,7 +60,13 @@ var layers = map[string]layer{
 	"shared/access/door":                {may: []string{"shared/access", "shared/access/ledger", "shared/access/login", "shared/access/token", "shared/oci"}, never: []string{"cel.dev/cel-go"}},
 	"shared/access/desk":                {may: []string{"shared/access/...", "shared/oci"}}, // the token endpoint and administration: all of it
 
-	"shared/distribution": {may: []string{"shared/access", "shared/oci", "shared/registry"}},
+	// The client's half. Any registry will do, so it knows none of ours.
+	"shared/transfer": {may: []string{"shared/direct", "shared/oci"}},
+	"shared/layout":   {may: []string{"shared/oci", "shared/transfer"}, never: []string{"net/http"}},
+	"shared/mirror":   {may: []string{"shared/oci", "shared/transfer"}},
+	"shared/proxy":    {may: []string{"shared/oci", "shared/transfer"}},
+
+	"shared/distribution": {may: []string{"shared/access", "shared/direct", "shared/oci", "shared/registry"}},
 	"shared/gateway":      {aws: true}, // for the events of Lambda; it has never heard of a registry
 	"shared/probe":        {},          // stands in front of a registry and knows nothing of it
 	"shared/follow":       {never: []string{"net/http"}},
