@@ -33,8 +33,12 @@ const (
 	MinPart, MaxPart = 5 << 20, 5 << 30
 	// MaxSize is the size of the largest blob in bytes: 5 TiB.
 	MaxSize = 5 << 40
-	// MaxBody is the size of the largest request or answer in bytes.
-	MaxBody = 1 << 20
+	// MaxSources is how many repositories one Begin names to mount from: there is a
+	// scope for each in a challenge, and in the token that answers it.
+	MaxSources = 8
+	// MaxRequest is the size of the largest request in bytes, and MaxBody that of
+	// the largest answer.
+	MaxRequest, MaxBody = 256 << 10, 1 << 20
 )
 
 // A Begin asks which of these blobs a repository needs, and how to bring them.
@@ -48,7 +52,7 @@ type Begin struct {
 // A Wanted is a blob that a client would like to be in the repository.
 type Wanted struct {
 	// Digest is empty for a stream whose digest is known at its end; then Size is
-	// -1 if that is not known either.
+	// -1 if that is not known either, as it is where none is given.
 	Digest oci.Digest `json:"digest,omitempty"`
 	Size   int64      `json:"size"`
 	// From is another repository of this registry that has it, if the client knows
