@@ -15,6 +15,11 @@ var ErrNoSum = errors.New("the store does not know this checksum")
 //
 // What they send is marked as unverified until Keep. The store removes what is
 // still marked after UploadLife and a day, by a broom that its operator runs.
+// Abort of an Upload that says no more than the key gives up parts as well.
+//
+// A write that is answered late, or never, must not undo a Keep: what is kept is
+// what somebody pulls for years. So nothing but the client's own first PUT, or
+// Join, ever makes the object under the key, and both only where there is none.
 type Direct interface {
 	Locator
 
@@ -28,7 +33,8 @@ type Direct interface {
 	// the one before. It makes no call.
 	PartURL(ctx context.Context, key, id string, p Part, valid time.Duration) (string, http.Header, error)
 
-	// MarkedURL is WriteURL of an object that is marked as unverified.
+	// MarkedURL is WriteURL of an object that is marked as unverified. A PUT does
+	// not replace what is there.
 	MarkedURL(ctx context.Context, key string, size int64, sha256 []byte, valid time.Duration) (string, http.Header, error)
 
 	// Parts returns up to 1,000 parts that are there, from after that number on, in
@@ -45,8 +51,15 @@ type Direct interface {
 	Stat(ctx context.Context, key string) (size int64, sha256 []byte, err error)
 
 	// Sum has the store compute the SHA-256 of an object, without its bytes leaving
-	// it. Errors: ErrNoSum, ErrAbsent.
+	// it. The object stays as it is: a copy onto itself that ends after Keep, or
+	// after Delete, would bring the mark back, or the object. What Sum makes on the
+	// way is marked, under a key of its own. Errors: ErrNoSum, ErrAbsent.
 	Sum(ctx context.Context, key string, size int64) (sha256 []byte, err error)
+
+	// ReadAt fills p with the bytes of an object from offset on, of which there are
+	// as many. It asks for these and no more: several are under way at once.
+	// Errors: ErrAbsent.
+	ReadAt(ctx context.Context, key string, p []byte, offset int64) error
 
 	// Keep takes the mark of an object away. Done again it succeeds again. Errors:
 	// ErrAbsent.
