@@ -14,6 +14,7 @@ type operation struct {
 	method string
 	object bool // it is on an object, not on a bucket
 	copies bool // it names another object as its source
+	tags   bool // a header of it may say the object's tags
 	needs  []string
 	may    []string // further parameters
 	action string
@@ -26,16 +27,20 @@ var overrides = []string{
 }
 
 // operations is all of S3 that is known here. Parameters that are not listed
-// make another operation of a request (acl, tagging, versionId ...), with a
+// make another operation of a request (acl, restore, versionId ...), with a
 // permission of its own; so none may be there that is not listed.
 var operations = []operation{
 	{name: "GetObject", method: http.MethodGet, object: true, may: overrides, action: "s3:GetObject"},
 	{name: "HeadObject", method: http.MethodHead, object: true, may: overrides, action: "s3:GetObject"},
-	{name: "PutObject", method: http.MethodPut, object: true, action: "s3:PutObject"},
-	{name: "CopyObject", method: http.MethodPut, object: true, copies: true, action: "s3:PutObject"},
+	{name: "PutObject", method: http.MethodPut, object: true, tags: true, action: "s3:PutObject"},
+	{name: "CopyObject", method: http.MethodPut, object: true, copies: true, tags: true, action: "s3:PutObject"},
 	{name: "DeleteObject", method: http.MethodDelete, object: true, action: "s3:DeleteObject"},
 
-	{name: "CreateMultipartUpload", method: http.MethodPost, object: true,
+	{name: "GetObjectTagging", method: http.MethodGet, object: true, needs: []string{"tagging="}, action: "s3:GetObjectTagging"},
+	{name: "PutObjectTagging", method: http.MethodPut, object: true, needs: []string{"tagging="}, action: "s3:PutObjectTagging"},
+	{name: "DeleteObjectTagging", method: http.MethodDelete, object: true, needs: []string{"tagging="}, action: "s3:DeleteObjectTagging"},
+
+	{name: "CreateMultipartUpload", method: http.MethodPost, object: true, tags: true,
 		needs: []string{"uploads="}, action: "s3:PutObject"},
 	{name: "UploadPart", method: http.MethodPut, object: true,
 		needs: []string{"partNumber", "uploadId"}, action: "s3:PutObject"},
@@ -66,6 +71,7 @@ type s3Request struct {
 	bucket    string
 	key       string // empty: the bucket itself
 	source    string // of a copy, as BUCKET/KEY
+	tagging   tagging
 }
 
 func bucketARN(bucket string) string      { return "arn:aws:s3:::" + bucket }
@@ -87,8 +93,11 @@ func parseS3(method, path string, query url.Values, header http.Header) (s3Reque
 		if op.method == method && op.object == (r.key != "") && op.copies == (len(copies) > 0) && op.takes(query) {
 			r.operation = op
 			if op.copies {
-				r.source, err = parseSource(copies)
+				if r.source, err = parseSource(copies); err != nil {
+					return r, err
+				}
 			}
+			r.tagging, err = parseTagging(op, header)
 			return r, err
 		}
 	}
@@ -177,6 +186,7 @@ func (r s3Request) accesses(header http.Header) []access {
 	if r.source != "" {
 		all = append(all, access{action: "s3:GetObject", resource: "arn:aws:s3:::" + r.source})
 	}
+	all = append(all, r.tagAccesses()...)
 	// Whoever writes on condition of an ETag learns whether it is that.
 	if etag := header.Get("If-Match"); etag != "" && etag != "*" && r.operation.action != "s3:GetObject" {
 		all = append(all, access{action: "s3:GetObject", resource: object})
@@ -185,10 +195,12 @@ func (r s3Request) accesses(header http.Header) []access {
 }
 
 // plain are the headers of S3 that need no permission beyond that of their
-// operation. Others do (x-amz-acl, x-amz-tagging ...), or might.
+// operation, and those on tags, which parseTagging reads. Others do need one
+// (x-amz-acl, x-amz-object-lock-mode ...), or might.
 var plain = regexp.MustCompile(`^X-Amz-(` +
 	`Checksum-[A-Za-z0-9-]+|Content-Sha256|Copy-Source(-If-[A-Za-z-]+|-Range)?|Date|Meta-.+|` +
-	`Metadata-Directive|Mp-Object-Size|Sdk-Checksum-Algorithm|Security-Token|Storage-Class|User-Agent)$`)
+	`Metadata-Directive|Mp-Object-Size|Sdk-Checksum-Algorithm|Security-Token|Storage-Class|` +
+	`Tagging(-Directive)?|User-Agent)$`)
 
 func checkHeaders(header http.Header) error {
 	for name := range header {

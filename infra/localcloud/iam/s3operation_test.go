@@ -24,6 +24,15 @@ func s3Of(t testing.TB, line string, header http.Header) ([]access, error) {
 	return parsed.accesses(header), nil
 }
 
+// withTags adds what a copy says of tags: the directive, and perhaps tags.
+func withTags(header http.Header, directive string, tags ...string) http.Header {
+	header["X-Amz-Tagging-Directive"] = []string{directive}
+	if tags != nil {
+		header["X-Amz-Tagging"] = tags
+	}
+	return header
+}
+
 func TestS3Accesses(t *testing.T) {
 	none := http.Header{}
 	copying := func(source string) http.Header { return http.Header{"X-Amz-Copy-Source": {source}} }
@@ -41,10 +50,20 @@ func TestS3Accesses(t *testing.T) {
 		{"PUT /content/a", none, "s3:PutObject /a"},
 		{"PUT /content/a", http.Header{"If-None-Match": {"*"}, "X-Amz-Meta-Who": {"me"}, "X-Amz-Checksum-Sha256": {"x"}}, "s3:PutObject /a"},
 		{"PUT /content/a", http.Header{"If-Match": {`"x"`}}, "s3:PutObject /a, s3:GetObject /a"},
-		{"PUT /content/a", copying("content/b/c"), "s3:PutObject /a, s3:GetObject /b/c"},
-		{"PUT /content/a", copying("/content/b%3Ac"), "s3:PutObject /a, s3:GetObject /b:c"},
+		{"PUT /content/a", copying("content/b/c"), "s3:PutObject /a, s3:GetObject /b/c, s3:GetObjectTagging /b/c, s3:PutObjectTagging /a"},
+		{"PUT /content/a", copying("/content/b%3Ac"), "s3:PutObject /a, s3:GetObject /b:c, s3:GetObjectTagging /b:c, s3:PutObjectTagging /a"},
 		{"DELETE /content/a", none, "s3:DeleteObject /a"},
 		{"DELETE /content/a", http.Header{"If-Match": {"*"}}, "s3:DeleteObject /a"},
+
+		{"PUT /content/a", http.Header{"X-Amz-Tagging": {"a=b"}}, "s3:PutObject /a, s3:PutObjectTagging /a"},
+		{"PUT /content/a", http.Header{"X-Amz-Tagging": {""}}, "s3:PutObject /a"},
+		{"POST /content/a?uploads=", http.Header{"X-Amz-Tagging": {"a=b"}}, "s3:PutObject /a, s3:PutObjectTagging /a"},
+		{"PUT /content/a", withTags(copying("content/b"), "COPY"), "s3:PutObject /a, s3:GetObject /b, s3:GetObjectTagging /b, s3:PutObjectTagging /a"},
+		{"PUT /content/a", withTags(copying("content/b"), "REPLACE"), "s3:PutObject /a, s3:GetObject /b"},
+		{"PUT /content/a", withTags(copying("content/b"), "REPLACE", "a=b"), "s3:PutObject /a, s3:GetObject /b, s3:PutObjectTagging /a"},
+		{"GET /content/a?tagging", none, "s3:GetObjectTagging /a"},
+		{"PUT /content/a?tagging=", none, "s3:PutObjectTagging /a"},
+		{"DELETE /content/a?tagging&x-id=DeleteObjectTagging", none, "s3:DeleteObjectTagging /a"},
 
 		{"POST /content/a?uploads=", none, "s3:PutObject /a"},
 		{"POST /content/a?uploads", none, "s3:PutObject /a"},
@@ -82,7 +101,10 @@ func TestS3Unknown(t *testing.T) {
 		{"GET /content/a?acl", none},
 		{"GET /content/a?versionId=x", none},
 		{"GET /content/a?uploadId=x&uploadId=y", none},
-		{"GET /content/a?tagging", none},
+		{"GET /content/a?tagging&versionId=x", none},
+		{"GET /content/a?tagging=x", none},
+		{"GET /content?tagging", none},
+		{"PUT /content?tagging", none},
 		{"GET /content/a?X-Amz-Acl=public-read", none},
 		{"HEAD /content/a?acl", none},
 		{"PUT /content", none},
@@ -90,7 +112,14 @@ func TestS3Unknown(t *testing.T) {
 		{"PUT /content/a?partNumber=1", none},
 		{"PUT /content/a?uploadId=1", none},
 		{"PUT /content/a", http.Header{"X-Amz-Acl": {"public-read"}}},
-		{"PUT /content/a", http.Header{"X-Amz-Tagging": {"a=b"}}},
+		{"PUT /content/a?X-Amz-Tagging=a%3Db", none}, // S3 passes it over, and nobody would mean that
+		{"PUT /content/a", http.Header{"X-Amz-Tagging": {"a=b", "c=d"}}},
+		{"PUT /content/a", http.Header{"X-Amz-Tagging-Directive": {"REPLACE"}}},
+		{"PUT /content/a", http.Header{"X-Amz-Copy-Source": {"content/b"}, "X-Amz-Tagging": {"a=b"}}},
+		{"PUT /content/a", http.Header{"X-Amz-Copy-Source": {"content/b"}, "X-Amz-Tagging-Directive": {"MERGE"}}},
+		{"PUT /content/a?partNumber=1&uploadId=x", http.Header{"X-Amz-Tagging": {"a=b"}}},
+		{"POST /content/a?uploadId=x", http.Header{"X-Amz-Tagging": {"a=b"}}},
+		{"DELETE /content/a", http.Header{"X-Amz-Tagging": {"a=b"}}},
 		{"PUT /content/a", http.Header{"X-Amz-Object-Lock-Mode": {"GOVERNANCE"}}},
 		{"PUT /content/a", http.Header{"X-Amz-Server-Side-Encryption": {"aws:kms"}}},
 		{"PUT /content/a", http.Header{"X-Amz-Copy-Source": {"content/b?versionId=x"}}},
@@ -153,6 +182,7 @@ func FuzzRequest(f *testing.F) {
 	f.Add("PUT", "/content/a", "partNumber=1&uploadId=x", "X-Amz-Copy-Source", "content/b")
 	f.Add("GET", "/content", "list-type=2", "X-Amz-Acl", "private")
 	f.Add("POST", "/content", "delete", "If-Match", "x")
+	f.Add("DELETE", "/content/a", "tagging", "X-Amz-Tagging", "a=b")
 	f.Fuzz(func(t *testing.T, method, path, query, name, value string) {
 		values, err := url.ParseQuery(query)
 		if err != nil {
@@ -175,8 +205,11 @@ func FuzzRequest(f *testing.F) {
 			t.Fatalf("got the resource %q of the path %q", got, path)
 		}
 		for param := range values {
-			if strings.EqualFold(param, "acl") || strings.EqualFold(param, "versionId") || strings.EqualFold(param, "tagging") {
+			if strings.EqualFold(param, "acl") || strings.EqualFold(param, "versionId") {
 				t.Fatalf("%s was passed over", param)
+			}
+			if strings.EqualFold(param, "tagging") && !strings.HasSuffix(all[0].action, "Tagging") {
+				t.Fatalf("%s is said to need %s", param, all[0].action)
 			}
 		}
 	})
