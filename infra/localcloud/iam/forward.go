@@ -73,7 +73,7 @@ type signing struct {
 
 func newTransport(c Config) http.RoundTripper {
 	return &signing{
-		root: c.Root, name: string(c.Service), region: c.TargetRegion, signer: newSigner(),
+		root: c.Root, name: string(c.Service), region: c.TargetRegion, signer: newSigner(c.Service),
 		base: &http.Transport{
 			MaxIdleConnsPerHost:   256, // about as many as are at work at once
 			IdleConnTimeout:       30 * time.Second,

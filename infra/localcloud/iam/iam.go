@@ -1,6 +1,6 @@
-// Package iam is the guard that AWS puts before DynamoDB, S3 and the parameter
-// store of SSM: a proxy that lets a request pass if it is signed by a principal
-// whose policy allows what the request does.
+// Package iam is the guard that AWS puts before DynamoDB, S3, the parameter
+// store of SSM and the functions of Lambda: a proxy that lets a request pass if
+// it is signed by a principal whose policy allows what the request does.
 //
 // A permission that a template forgets so fails on this machine, with the
 // words in which AWS would refuse it, and not at whoever deploys it.
@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -34,8 +35,11 @@ type Service string
 const (
 	DynamoDB Service = "dynamodb" // its streams as well, which sign by the same name
 	S3       Service = "s3"
-	SSM      Service = "ssm" // its parameters alone
+	SSM      Service = "ssm"    // its parameters alone
+	Lambda   Service = "lambda" // its functions, to be invoked without waiting
 )
+
+var services = []Service{DynamoDB, S3, SSM, Lambda}
 
 // A Principal is one session of a role: what AWS makes of a function.
 type Principal struct {
@@ -98,8 +102,8 @@ type Use struct {
 // check reports what is missing.
 func (c *Config) check() error {
 	switch {
-	case c.Service != DynamoDB && c.Service != S3 && c.Service != SSM:
-		return fmt.Errorf("service %q is none of %q, %q and %q", c.Service, DynamoDB, S3, SSM)
+	case !slices.Contains(services, c.Service):
+		return fmt.Errorf("service %q is none of %q", c.Service, services)
 	case c.Target == nil || c.Target.Host == "" || c.Target.Path != "" && c.Target.Path != "/":
 		return fmt.Errorf("target %v is not the address of a server", c.Target)
 	case c.Region == "" || c.Account == "":

@@ -84,6 +84,8 @@ func NewProxy(c Config) (http.Handler, error) {
 		p.protocol = s3Protocol{domain: c.Domain}
 	case SSM:
 		p.protocol = newSSMProtocol(c)
+	case Lambda:
+		p.protocol = newLambdaProtocol(c)
 	default:
 		p.protocol = newDynamoProtocol(c)
 	}

@@ -100,3 +100,19 @@ var ssmAnswers = map[reason]answer{
 	throttled:          {http.StatusBadRequest, "ThrottlingException", "Rate exceeded"},
 	unavailable:        {http.StatusInternalServerError, "InternalServerError", "Internal server error"},
 }
+
+var lambdaAnswers = map[reason]answer{
+	accessDenied:       {http.StatusForbidden, "AccessDeniedException", "Access denied"},
+	noSignature:        {http.StatusForbidden, "MissingAuthenticationTokenException", "Missing Authentication Token"},
+	malformedSignature: {http.StatusForbidden, "IncompleteSignatureException", "The authorization header is malformed."},
+	unknownKey:         {http.StatusForbidden, "UnrecognizedClientException", "The security token included in the request is invalid."},
+	wrongToken:         {http.StatusForbidden, "UnrecognizedClientException", "The security token included in the request is invalid."},
+	wrongSignature:     {http.StatusForbidden, "InvalidSignatureException", "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method."},
+	tooSkewed:          {http.StatusForbidden, "InvalidSignatureException", "Signature expired, or not yet current."},
+	incompleteBody:     {http.StatusBadRequest, "InvalidRequestContentException", "The body ended early."},
+	requestTooLarge:    {http.StatusRequestEntityTooLarge, "RequestTooLargeException", "Request must be smaller than 1048576 bytes for the InvokeFunction operation"},
+	invalidRequest:     {http.StatusBadRequest, "InvalidRequestContentException", "The request cannot be parsed."},
+	notImplemented:     {http.StatusNotImplemented, "UnknownOperationException", "The operation is not known."},
+	throttled:          {http.StatusTooManyRequests, "TooManyRequestsException", "Rate Exceeded."},
+	unavailable:        {http.StatusInternalServerError, "ServiceException", "The Lambda service encountered an internal error."},
+}

@@ -22,17 +22,16 @@ type verifier struct {
 	signer     *v4.Signer
 }
 
-// newSigner returns a signer that takes paths as they are, as S3 has it. The
-// only one of DynamoDB is "/", which is the same either way. A signer keeps
-// keys by access key ID alone, so there is one for those who call us, and
-// another for the server behind.
-func newSigner() *v4.Signer {
-	return v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
+// newSigner returns a signer for a service. S3 takes paths as they are, all
+// others escape them once more. A signer keeps keys by access key ID alone, so
+// there is one for those who call us, and another for the server behind.
+func newSigner(s Service) *v4.Signer {
+	return v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = s == S3 })
 }
 
 func newVerifier(c Config) *verifier {
 	return &verifier{
-		service: c.Service, region: c.Region, principals: c.Principals, clock: c.Clock, signer: newSigner(),
+		service: c.Service, region: c.Region, principals: c.Principals, clock: c.Clock, signer: newSigner(c.Service),
 	}
 }
 
