@@ -14,7 +14,7 @@ type Calls struct {
 }
 
 // Counting returns a store that passes every call on to store, and the count
-// of them. The result is a Locator if store is one.
+// of them. The result is a Locator, or a Direct, if store is one.
 func Counting(store blobs.Store) (blobs.Store, *Calls) {
 	calls := &Calls{n: map[Kind]int{}}
 	return Faulty(store, calls.add), calls

@@ -13,7 +13,7 @@ import (
 // A Kind names a method of a store.
 type Kind string
 
-// The methods of blobs.Store and blobs.Locator.
+// The methods of blobs.Store, blobs.Locator and blobs.Direct.
 const (
 	Open     Kind = "open"
 	Put      Kind = "put"
@@ -21,8 +21,19 @@ const (
 	Complete Kind = "complete"
 	Abort    Kind = "abort"
 	Delete   Kind = "delete"
+
 	ReadURL  Kind = "read url"
 	WriteURL Kind = "write url"
+
+	BeginParts Kind = "begin parts"
+	PartURL    Kind = "part url"
+	MarkedURL  Kind = "marked url"
+	Parts      Kind = "parts"
+	Join       Kind = "join"
+	Stat       Kind = "stat"
+	Sum        Kind = "sum"
+	ReadAt     Kind = "read at"
+	Keep       Kind = "keep"
 )
 
 // A Call is one call of a store, as a hook sees it.
@@ -53,12 +64,15 @@ func FailAfter(err error) Fault { return Fault{err: err, happens: true} }
 func CutAppend(n int64, err error) Fault { return Fault{err: err, held: n} }
 
 // Faulty returns a store whose calls meet the faults that hook decides on. The
-// hook may be called from several goroutines at once. The result is a Locator
-// if store is one.
+// hook may be called from several goroutines at once. The result is a Locator,
+// or a Direct, if store is one.
 func Faulty(store blobs.Store, hook func(Call) Fault) blobs.Store {
 	f := &faulty{store: store, hook: hook}
-	if l, ok := store.(blobs.Locator); ok {
-		return &faultyLocator{faulty: f, locator: l}
+	switch s := store.(type) {
+	case blobs.Direct:
+		return &faultyDirect{faultyLocator: &faultyLocator{faulty: f, locator: s}, direct: s}
+	case blobs.Locator:
+		return &faultyLocator{faulty: f, locator: s}
 	}
 	return f
 }

@@ -3,6 +3,7 @@ package blobstest_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"io"
 	"maps"
@@ -64,14 +65,51 @@ func allCalls(ctx context.Context, store blobs.Store) map[blobstest.Kind]error {
 		_, errs[blobstest.ReadURL] = l.ReadURL(ctx, "put", http.MethodGet, time.Minute)
 		_, _, errs[blobstest.WriteURL] = l.WriteURL(ctx, "put", 3, nil, time.Minute)
 	}
+	if d, ok := store.(blobs.Direct); ok {
+		maps.Copy(errs, directCalls(ctx, d))
+	}
 	return errs
+}
+
+// directCalls makes one call of every kind that is about bytes of clients. Where
+// all is well the part that is joined is there, see sending.
+func directCalls(ctx context.Context, d blobs.Direct) map[blobstest.Kind]error {
+	errs := map[blobstest.Kind]error{}
+	id, err := d.BeginParts(ctx, "parts")
+	errs[blobstest.BeginParts] = err
+	sum := sha256.Sum256([]byte("abc"))
+	_, _, errs[blobstest.PartURL] = d.PartURL(ctx, "parts", id, blobs.Part{Number: 1, Size: 3, SHA256: sum[:]}, time.Minute)
+	_, _, errs[blobstest.MarkedURL] = d.MarkedURL(ctx, "marked", 3, sum[:], time.Minute)
+	parts, _, err := d.Parts(ctx, "parts", id, 0)
+	errs[blobstest.Parts] = err
+	errs[blobstest.Join] = d.Join(ctx, "parts", id, parts)
+	_, _, errs[blobstest.Stat] = d.Stat(ctx, "parts")
+	_, errs[blobstest.Sum] = d.Sum(ctx, "parts", 3)
+	errs[blobstest.ReadAt] = d.ReadAt(ctx, "parts", make([]byte, 3), 0)
+	errs[blobstest.Keep] = d.Keep(ctx, "parts")
+	return errs
+}
+
+// sending is a store whose clients send a part as soon as they have its URL.
+type sending struct {
+	*blobstest.Memory
+}
+
+func newSending() sending { return sending{blobstest.NewMemory(blobstest.MemoryOptions{})} }
+
+func (s sending) PartURL(ctx context.Context, key, id string, p blobs.Part, valid time.Duration) (string, http.Header, error) {
+	url, header, err := s.Memory.PartURL(ctx, key, id, p, valid)
+	if err == nil {
+		err = s.Send(url, header, []byte("abc"))
+	}
+	return url, header, err
 }
 
 func TestCountingCountsEveryKind(t *testing.T) {
 	for name, c := range map[string]struct {
 		store blobs.Store
 		kinds int
-	}{"store": {open(t), 6}, "locator": {located{open(t)}, 8}} {
+	}{"store": {open(t), 6}, "locator": {located{open(t)}, 8}, "direct": {newSending(), 17}} {
 		t.Run(name, func(t *testing.T) {
 			store, calls := blobstest.Counting(c.store)
 			want := map[blobstest.Kind]int{}
@@ -124,8 +162,32 @@ func TestWrappersPassLocatorThrough(t *testing.T) {
 	}
 }
 
+func TestWrappersPassDirectThrough(t *testing.T) {
+	plain, _ := blobstest.Counting(located{open(t)})
+	if _, ok := plain.(blobs.Direct); ok {
+		t.Error("wrapped Locator is a Direct, though the store is none")
+	}
+	store, _ := blobstest.Counting(newSending())
+	d, ok := store.(blobs.Direct)
+	if !ok {
+		t.Fatal("wrapped Direct is none")
+	}
+	for kind, err := range directCalls(t.Context(), d) {
+		if err != nil {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+	sum := sha256.Sum256([]byte("abc"))
+	if size, _, err := d.Stat(t.Context(), "parts"); size != 3 || err != nil {
+		t.Errorf("stat: got size %d, error %v, want 3", size, err)
+	}
+	if got, err := d.Sum(t.Context(), "parts", 3); !bytes.Equal(got, sum[:]) || err != nil {
+		t.Errorf("sum: got %x, error %v, want %x", got, err, sum)
+	}
+}
+
 func TestFaultBefore(t *testing.T) {
-	inner, calls := blobstest.Counting(located{open(t)})
+	inner, calls := blobstest.Counting(newSending())
 	store := blobstest.Faulty(inner, func(blobstest.Call) blobstest.Fault { return blobstest.FailBefore(errFault) })
 	for kind, err := range allCalls(t.Context(), store) {
 		if !errors.Is(err, errFault) {
@@ -139,15 +201,19 @@ func TestFaultBefore(t *testing.T) {
 
 // TestFaultAfter: all happened, and nobody was told.
 func TestFaultAfter(t *testing.T) {
-	inner, calls := blobstest.Counting(located{open(t)})
+	memory := newSending()
+	inner, calls := blobstest.Counting(memory)
 	store := blobstest.Faulty(inner, func(blobstest.Call) blobstest.Fault { return blobstest.FailAfter(errFault) })
 	for kind, err := range allCalls(t.Context(), store) {
 		if !errors.Is(err, errFault) {
 			t.Errorf("%s: got error %v, want the fault", kind, err)
 		}
 	}
-	if got := calls.Take(); len(got) != 8 {
-		t.Errorf("calls that came through: got %v, want all 8", got)
+	if got := calls.Take(); len(got) != 17 {
+		t.Errorf("calls that came through: got %v, want all 17", got)
+	}
+	if got := memory.Uploads(); len(got) != 1 {
+		t.Errorf("uploads whose ids are lost: got %v, want 1", got)
 	}
 	u := blobs.Upload{Key: "a"}
 	next, _ := store.Append(t.Context(), u, strings.NewReader("abc"))
