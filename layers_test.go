@@ -91,6 +91,7 @@ var layers = map[string]layer{
 	"infra/localcloud/httpapi":   {},
 	"infra/localcloud/iam":       {aws: true}, // it signs as AWS does, and verifies
 	"infra/localcloud/parameter": {},          // SSM's parameter store
+	"infra/localcloud/queue":     {},          // events of Lambda that nobody waits for
 	"infra/localcloud/sts":       {may: []string{"infra/localcloud/iam"}, aws: true},
 
 	"cmd/...":     {may: []string{"shared/...", "cmd/..."}, aws: true},

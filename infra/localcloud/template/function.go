@@ -8,9 +8,15 @@ import (
 // Of a function's environment, all names and values together.
 const maxEnvironment = 4096 // bytes
 
+// What Lambda does where the template is silent, and at most.
+const (
+	mostRetries  = 2
+	mostEventAge = 6 * time.Hour
+)
+
 // readFunction reads an AWS::Serverless::Function.
 func readFunction(s *scope, r *resource, n *node, out *Stack) error {
-	f := Function{ID: r.id, Env: map[string]string{}, Memory: 128}
+	f := Function{ID: r.id, Env: map[string]string{}, Memory: 128, Async: Async{mostRetries, mostEventAge}}
 	var code, role string
 	timeout := 3
 	if err := n.fields(map[string]field{
@@ -25,6 +31,7 @@ func readFunction(s *scope, r *resource, n *node, out *Stack) error {
 		"ReservedConcurrentExecutions": number(&f.Concurrency, 1, 1000),
 		"Environment":                  inside(map[string]field{"Variables": environment(f.Env)}),
 		"Events":                       known, // below
+		"EventInvokeConfig":            async(&f.Async),
 		"Description":                  text(new(string)),
 		"LoggingConfig":                known,
 		"Tags":                         known,
@@ -45,6 +52,19 @@ func readFunction(s *scope, r *resource, n *node, out *Stack) error {
 	f.CodeDir, f.Timeout = s.beside(code), time.Duration(timeout)*time.Second
 	out.Functions = append(out.Functions, f)
 	return s.readEvents(f.ID, n.get("Events"), out)
+}
+
+// async reads what becomes of events that nobody waits for.
+func async(to *Async) field {
+	return func(n *node) error {
+		age := int(to.MaxAge.Seconds())
+		err := n.fields(map[string]field{
+			"MaximumEventAgeInSeconds": number(&age, 60, int(mostEventAge.Seconds())),
+			"MaximumRetryAttempts":     number(&to.Retries, 0, mostRetries),
+		})
+		to.MaxAge = time.Duration(age) * time.Second
+		return err
+	}
 }
 
 // environment reads what a function finds in its environment. Lambda sets some

@@ -38,6 +38,13 @@ type Function struct {
 	Concurrency int         // reserved, 0 for no limit of its own
 	Role        string      // name of the role it takes on
 	Policies    []Statement // of that role
+	Async       Async
+}
+
+// Async is what becomes of events that a function is sent and nobody waits for.
+type Async struct {
+	Retries int           // after the first attempt, of an event that the function fails at
+	MaxAge  time.Duration // of an event
 }
 
 // A Statement is one of a role's policies. Effect is Allow or Deny. If there
