@@ -1,0 +1,75 @@
+package transfer
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"sync"
+
+	"github.com/berthregistry/berth/shared/oci"
+)
+
+// bytesPayload is a payload that is in memory.
+func bytesPayload(p []byte, moved *tally) payload {
+	return payload{size: int64(len(p)), moved: moved, open: func() io.ReadCloser { return io.NopCloser(bytes.NewReader(p)) }}
+}
+
+// streamPayload is a payload that is read as it is sent.
+func (e *Engine) streamPayload(ctx context.Context, d oci.Descriptor, from Source, off, size int64, w Watcher) (payload, error) {
+	moved := &tally{d: d, w: w}
+	if in, ok := from.(*window); ok {
+		p, err := in.slice(off, size)
+		return bytesPayload(p, moved), err
+	}
+	return payload{size: size, moved: moved, open: func() io.ReadCloser {
+		return &body{reader: e.read(ctx, from, off, size)}
+	}}, nil
+}
+
+// A body is a reader as the body of a request. It may be closed while it is read.
+type body struct {
+	reader *reader
+
+	mu      sync.Mutex
+	current []byte // to be released
+	rest    []byte // what is left of it
+	err     error
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.rest) == 0 && b.err == nil {
+		b.turn()
+	}
+	if b.err != nil {
+		return 0, b.err
+	}
+	n := copy(p, b.rest)
+	b.rest = b.rest[n:]
+	return n, nil
+}
+
+// turn goes on to the next piece.
+func (b *body) turn() {
+	if b.current != nil {
+		b.reader.release(b.current)
+	}
+	b.current, b.err = b.reader.next()
+	if b.err != nil {
+		b.current = nil
+	}
+	b.rest = b.current
+}
+
+func (b *body) Close() error {
+	b.reader.cancel(context.Canceled) // ends a Read
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.current != nil {
+		b.reader.release(b.current)
+	}
+	b.current, b.rest, b.err = nil, nil, io.ErrClosedPipe
+	b.reader.close()
+	return nil
+}

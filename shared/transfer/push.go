@@ -1,0 +1,36 @@
+package transfer
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/berthregistry/berth/shared/oci"
+)
+
+// small is the size in bytes up to which a blob goes up in one request: what
+// gateways let through.
+const small = 4 << 20
+
+// Push brings a blob to the repository, and goes on with what an earlier attempt
+// brought, also of another process. When it returns nil the registry has the
+// blob. A blob whose bytes are not those of its digest is an error that wraps
+// oci.ErrDigestInvalid, or the registry's own with that code. The Watcher may be nil.
+func (r *Repository) Push(ctx context.Context, d oci.Descriptor, from Source, w Watcher) (Way, error) {
+	if _, err := oci.ParseDigest(string(d.Digest)); err != nil {
+		return "", err
+	}
+	w = orSilent(w)
+	way, err := r.push(r.pushing(ctx), d, from, w)
+	if err != nil {
+		return "", fmt.Errorf("push %s: %w", d.Digest, err)
+	}
+	w.Settled(d, way)
+	return way, nil
+}
+
+func (r *Repository) push(ctx context.Context, d oci.Descriptor, from Source, w Watcher) (Way, error) {
+	if d.Size <= small {
+		return r.pushSmall(ctx, d, from, w)
+	}
+	return Plain, r.pushPlain(ctx, d, from, w)
+}

@@ -1,0 +1,240 @@
+package transfer
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"oras.land/oras-go/v2/registry/remote/errcode"
+
+	"github.com/berthregistry/berth/shared/oci"
+)
+
+// Sizes of chunks in bytes, for registries that take no more at once.
+const (
+	usualChunk = 4 << 20
+	leastChunk = 256 << 10
+)
+
+// maxSessions is how often an upload is begun anew because the registry no longer
+// knows it.
+const maxSessions = 3
+
+// A session is an upload through a registry (spec, "Pushing a blob in chunks").
+type session struct {
+	at         *url.URL
+	offset     int64 // how many bytes are there
+	chunk      int64 // how many go into one request; 0 for all
+	least      int64 // how many must
+	foreseeing bool  // offset is what we think, and not what was said
+}
+
+// beginSession begins an upload.
+func (r *Repository) beginSession(ctx context.Context) (s session, err error) {
+	at := r.at("blobs/uploads/")
+	err = r.engine.again(ctx, "begin an upload", func() error {
+		resp, err := r.do(ctx, call{method: http.MethodPost, url: at}, http.StatusAccepted)
+		if err != nil {
+			return err
+		}
+		discard(resp)
+		s.least = header(resp, "OCI-Chunk-Min-Length")
+		s.chunk = header(resp, "OCI-Chunk-Max-Length")
+		s.at, err = follow(resp, at)
+		return err
+	})
+	return s, err
+}
+
+// header reads a header that is a number of bytes, 0 if there is none.
+func header(resp *http.Response, name string) int64 {
+	n, err := parsePosition(resp.Header.Get(name))
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// A plainPush brings a blob through a registry.
+type plainPush struct {
+	r    *Repository
+	d    oci.Descriptor
+	from Source
+	w    Watcher
+	session
+	moved int64 // what the Watcher has been told
+}
+
+// pushPlain sends a blob in one stream, or in chunks if the registry wants that, and
+// goes on where the registry is after a cut.
+func (r *Repository) pushPlain(ctx context.Context, d oci.Descriptor, from Source, w Watcher) error {
+	return in(ctx, r.engine.streams, func() error {
+		p := &plainPush{r: r, d: d, from: from, w: w}
+		return p.run(ctx)
+	})
+}
+
+func (p *plainPush) run(ctx context.Context) error {
+	for n := 1; ; n++ {
+		err := p.begin(ctx)
+		if err == nil {
+			err = p.send(ctx)
+		}
+		if err == nil {
+			err = p.finish(ctx)
+		}
+		if err == nil || n == maxSessions || !isLost(err) {
+			return err
+		}
+		p.session = session{}
+	}
+}
+
+// isLost says whether a registry does not know an upload.
+func isLost(err error) bool {
+	return refusedWith(err, http.StatusNotFound, http.StatusGone) ||
+		refusedAs(err, errcode.ErrorCodeBlobUploadUnknown)
+}
+
+func (p *plainPush) begin(ctx context.Context) (err error) {
+	if at := p.r.takeOpen(p.d.Digest); at != nil {
+		p.session = session{at: at}
+		return nil
+	}
+	p.session, err = p.r.beginSession(ctx)
+	return err
+}
+
+// send sends what is not there yet.
+func (p *plainPush) send(ctx context.Context) error {
+	return p.r.engine.onwards(ctx, "send a blob", func() (bool, error) {
+		before := p.offset
+		err := p.sendAll(ctx)
+		return p.offset > before, err
+	})
+}
+
+func (p *plainPush) sendAll(ctx context.Context) error {
+	if p.foreseeing {
+		if err := p.ask(ctx); err != nil {
+			return err
+		}
+	}
+	for p.offset < p.d.Size {
+		p.tell(p.offset)
+		err := p.patch(ctx)
+		if err == nil {
+			continue
+		}
+		p.foreseeing = true
+		if refusedWith(err, http.StatusRequestEntityTooLarge) && p.shrink() ||
+			refusedWith(err, http.StatusRequestedRangeNotSatisfiable) {
+			if err := p.ask(ctx); err != nil {
+				return err
+			}
+			continue
+		}
+		return err
+	}
+	return nil
+}
+
+// tell brings what the Watcher was told to n.
+func (p *plainPush) tell(n int64) {
+	if n != p.moved {
+		p.w.Moved(p.d, n-p.moved)
+		p.moved = n
+	}
+}
+
+// patch sends one chunk, or all that is left.
+func (p *plainPush) patch(ctx context.Context) error {
+	size := p.d.Size - p.offset
+	header := map[string]string{"Content-Type": "application/octet-stream"}
+	if p.chunk > 0 {
+		size = min(size, max(p.chunk, p.least))
+	}
+	if p.offset > 0 || size < p.d.Size {
+		header["Content-Range"] = strconv.FormatInt(p.offset, 10) + "-" + strconv.FormatInt(p.offset+size-1, 10)
+	}
+	body, err := p.r.engine.streamPayload(ctx, p.d, p.from, p.offset, size, p.w)
+	if err != nil {
+		return err
+	}
+	c := call{method: http.MethodPatch, url: p.at, header: header, body: body, wait: p.r.engine.pace.commit}
+	resp, err := p.r.do(ctx, c, http.StatusAccepted, http.StatusNoContent, http.StatusOK, http.StatusCreated)
+	if err != nil {
+		c.body.moved.undo()
+		return err
+	}
+	p.moved += size
+	return p.accept(resp, p.offset+size)
+}
+
+// accept reads how far the registry is; it may say nothing, which means all that
+// was sent.
+func (p *plainPush) accept(resp *http.Response, sent int64) (err error) {
+	discard(resp)
+	if resp.Header.Get("Location") != "" {
+		if p.at, err = follow(resp, p.at); err != nil {
+			return err
+		}
+	}
+	p.foreseeing = false
+	p.offset = sent
+	if v := resp.Header.Get("Range"); v != "" {
+		if p.offset, err = parseReceived(v); err != nil {
+			return err
+		}
+	}
+	if p.offset > p.d.Size {
+		return fmt.Errorf("%w: the registry has %d bytes of a blob of %d", errAnswer, p.offset, p.d.Size)
+	}
+	return nil
+}
+
+// ask asks how far the registry is.
+func (p *plainPush) ask(ctx context.Context) error {
+	resp, err := p.r.do(ctx, call{method: http.MethodGet, url: p.at}, http.StatusNoContent, http.StatusOK, http.StatusAccepted)
+	if err != nil {
+		return err
+	}
+	if resp.Header.Get("Range") == "" {
+		discard(resp)
+		return fmt.Errorf("%w: no Range of an upload", errAnswer)
+	}
+	return p.accept(resp, 0)
+}
+
+// shrink says whether there is a smaller size of chunks to try.
+func (p *plainPush) shrink() bool {
+	switch {
+	case p.chunk == 0 || p.chunk > usualChunk:
+		p.chunk = usualChunk
+	case p.chunk/2 >= max(leastChunk, p.least):
+		p.chunk /= 2
+	default:
+		return false
+	}
+	return true
+}
+
+// finish has the registry make a blob of the upload.
+func (p *plainPush) finish(ctx context.Context) error {
+	c := call{method: http.MethodPut, url: withQuery(p.at, "digest", string(p.d.Digest)), header: octets, wait: p.r.engine.pace.commit}
+	sent := false
+	return p.r.engine.again(ctx, "finish an upload", func() error {
+		resp, err := p.r.do(ctx, c, http.StatusCreated, http.StatusNoContent, http.StatusOK)
+		if err == nil {
+			discard(resp)
+			return nil
+		}
+		if sent && isLost(err) && p.r.has(ctx, p.d.Digest) {
+			return nil // it happened, and the answer was lost
+		}
+		sent = true
+		return err
+	})
+}

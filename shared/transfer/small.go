@@ -1,0 +1,121 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"oras.land/oras-go/v2/registry/remote/errcode"
+
+	"github.com/berthregistry/berth/shared/oci"
+)
+
+var octets = map[string]string{"Content-Type": "application/octet-stream"}
+
+// pushSmall sends a blob in one request (spec, "Single POST"). Registries need not
+// know it: then it takes two more.
+func (r *Repository) pushSmall(ctx context.Context, d oci.Descriptor, from Source, w Watcher) (Way, error) {
+	if w, ok := from.(*window); ok {
+		p, err := w.slice(0, d.Size)
+		if err != nil {
+			return "", err
+		}
+		return Plain, r.pushBytes(ctx, d, p, silent{})
+	}
+	p, err := r.engine.budget.get(ctx, d.Size)
+	if err != nil {
+		return "", err
+	}
+	defer r.engine.budget.put(p)
+	if err := from.ReadPart(ctx, 0, p); err != nil {
+		return "", err
+	}
+	return Plain, r.pushBytes(ctx, d, p, w)
+}
+
+// pushBytes is pushSmall of what has been read.
+func (r *Repository) pushBytes(ctx context.Context, d oci.Descriptor, p []byte, w Watcher) error {
+	begun := r.takeOpen(d.Digest)
+	if begun == nil {
+		var err error
+		if begun, err = r.post(ctx, d, p, w); begun == nil || err != nil {
+			return err
+		}
+	}
+	return r.engine.again(ctx, "put a blob", func() error {
+		return in(ctx, r.engine.sends, func() error { return r.put(ctx, d, begun, p, w) })
+	})
+}
+
+// post sends the bytes with a POST. If the registry wants them otherwise, it
+// returns where.
+func (r *Repository) post(ctx context.Context, d oci.Descriptor, p []byte, w Watcher) (begun *url.URL, err error) {
+	moved := &tally{d: d, w: w}
+	err = r.engine.again(ctx, "post a blob", func() error {
+		return in(ctx, r.engine.sends, func() error {
+			c := call{method: http.MethodPost, url: withQuery(r.at("blobs/uploads/"), "digest", string(d.Digest)), header: octets, body: bytesPayload(p, moved)}
+			resp, err := r.do(ctx, c, http.StatusCreated, http.StatusAccepted)
+			if err != nil {
+				moved.undo()
+				return err
+			}
+			discard(resp)
+			if resp.StatusCode == http.StatusAccepted {
+				moved.undo()
+				begun, err = follow(resp, c.url)
+			}
+			return err
+		})
+	})
+	if err != nil && isUnknownForm(err) {
+		s, err := r.beginSession(ctx)
+		return s.at, err
+	}
+	return begun, err
+}
+
+// isUnknownForm says whether a registry may have refused the form of a request
+// rather than what it was about.
+func isUnknownForm(err error) bool {
+	var r *refusal
+	if !errors.As(err, &r) || r.passing() || r.status < 400 || r.status >= 500 {
+		return false
+	}
+	about := []int{http.StatusUnauthorized, http.StatusForbidden}
+	return !slices.Contains(about, r.status) && !r.has(errcode.ErrorCodeDigestInvalid, errcode.ErrorCodeDenied)
+}
+
+// put ends an upload with these bytes.
+func (r *Repository) put(ctx context.Context, d oci.Descriptor, at *url.URL, p []byte, w Watcher) error {
+	moved := &tally{d: d, w: w}
+	c := call{method: http.MethodPut, url: withQuery(at, "digest", string(d.Digest)), header: octets, body: bytesPayload(p, moved), wait: r.engine.pace.commit}
+	resp, err := r.do(ctx, c, http.StatusCreated, http.StatusNoContent, http.StatusOK)
+	if err != nil {
+		moved.undo()
+		return err
+	}
+	discard(resp)
+	return nil
+}
+
+// takeOpen returns where an upload of the digest has begun, once.
+func (r *Repository) takeOpen(d oci.Digest) *url.URL {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	u := r.open[d]
+	delete(r.open, d)
+	return u
+}
+
+// withQuery adds to the query of a URL. What is there stays as it is: it may be
+// signed.
+func withQuery(u *url.URL, name, value string) *url.URL {
+	out := *u
+	if out.RawQuery != "" {
+		out.RawQuery += "&"
+	}
+	out.RawQuery += name + "=" + url.QueryEscape(value)
+	return &out
+}

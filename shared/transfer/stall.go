@@ -1,0 +1,124 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// errStalled ends a request that has moved no byte for too long.
+var errStalled = errors.New("no byte has moved for too long")
+
+// A payload is the body of a request, which can be read again.
+type payload struct {
+	size  int64
+	open  func() io.ReadCloser
+	moved *tally // may be nil
+}
+
+// send sends a request, and gives it up where it makes no progress: body and
+// answer may take as long as they like while bytes move, and when all of the
+// body has gone the answer begins within patience.
+func send(client doer, req *http.Request, body payload, stall, patience time.Duration) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(req.Context())
+	w := &watch{cancel: cancel, stall: stall, patience: patience}
+	w.timer = time.AfterFunc(patience, func() { cancel(fmt.Errorf("%w: %v", errStalled, stall)) })
+	req = req.WithContext(ctx)
+	if body.size > 0 {
+		req.ContentLength = body.size
+		req.GetBody = func() (io.ReadCloser, error) {
+			body.moved.undo()
+			return &sent{body.open(), w, body.moved}, nil
+		}
+		req.Body, _ = req.GetBody()
+		w.touch(stall)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		if errors.Is(context.Cause(ctx), errStalled) {
+			err = context.Cause(ctx)
+		}
+		w.end()
+		return nil, err
+	}
+	w.touch(stall)
+	resp.Body = &received{resp.Body, w, ctx}
+	return resp, nil
+}
+
+// A doer sends requests: an http.Client, or one that logs in.
+type doer interface {
+	Do(*http.Request) (*http.Response, error)
+}
+
+// A watch ends a request when its time is over.
+type watch struct {
+	cancel          context.CancelCauseFunc
+	stall, patience time.Duration
+
+	mu    sync.Mutex
+	timer *time.Timer
+	ended bool
+}
+
+// touch gives the request time from now on.
+func (w *watch) touch(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.ended {
+		w.timer.Reset(d)
+	}
+}
+
+func (w *watch) end() {
+	w.mu.Lock()
+	w.ended = true
+	w.timer.Stop()
+	w.mu.Unlock()
+	w.cancel(nil)
+}
+
+// sent is the body of a request on its way.
+type sent struct {
+	io.ReadCloser
+	w     *watch
+	moved *tally
+}
+
+func (s *sent) Read(p []byte) (int, error) {
+	n, err := s.ReadCloser.Read(p)
+	s.moved.add(n)
+	if err != nil {
+		s.w.touch(s.w.patience)
+	} else {
+		s.w.touch(s.w.stall)
+	}
+	return n, err
+}
+
+// received is the body of an answer.
+type received struct {
+	io.ReadCloser
+	w   *watch
+	ctx context.Context
+}
+
+func (r *received) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	if n > 0 {
+		r.w.touch(r.w.stall)
+	}
+	if err != nil && err != io.EOF && errors.Is(context.Cause(r.ctx), errStalled) {
+		err = context.Cause(r.ctx)
+	}
+	return n, err
+}
+
+func (r *received) Close() error {
+	r.w.end()
+	return r.ReadCloser.Close()
+}
