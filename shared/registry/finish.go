@@ -125,7 +125,7 @@ func (r *Registry) finish(ctx context.Context, u upload, size int64, d oci.Diges
 	}
 	next.digest = d
 	if next.state == nil {
-		return r.publish(ctx, next, newBlob{size: next.offset, inline: next.tail})
+		return r.publish(ctx, r.arrives(next, newBlob{size: next.offset, inline: next.tail}))
 	}
 	return r.claim(ctx, next)
 }
@@ -183,7 +183,7 @@ func (r *Registry) close(ctx context.Context, u upload) error {
 	}
 	// A crash here leaves an object that only the upload names, which can be
 	// closed again.
-	return r.publish(ctx, u, newBlob{size: u.offset, object: object.Key})
+	return r.publish(ctx, r.arrives(u, newBlob{size: u.offset, object: object.Key}))
 }
 
 // unclosed says what the failure to make the object of an upload means. If the

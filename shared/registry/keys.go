@@ -18,6 +18,7 @@ import (
 //	  blob#<digest>                          where the bytes of a blob are
 //	  parent#<child>#<parent>                child is part of parent, a digest, or is tagged parent, a tag
 //	  upload#<id>                            an upload in progress, or just done
+//	  direct#<id>                            one that goes straight to the blob store
 //	  sent#<kind>#<digest>#<who>             who, by the hash of their name, has sent this manifest or
 //	                                         blob of late
 //	object#<key>
@@ -31,7 +32,9 @@ import (
 //
 //	blobs/<xx>/<id>-<repo>                   by the id of the upload, xx its last two digits, and
 //	                                         16 digits of the hash of the repository's name: an id
-//	                                         may be invented, but not for two repositories at once
+//	                                         may be invented, but not for two repositories at once.
+//	                                         The id of a direct upload comes again, so its object
+//	                                         has another, made each time that it begins
 //	manifests/<xx>/<id>                      a manifest too large for an item
 //
 // Names, tags and digests hold no "#". Types may: see typeInKey.
@@ -63,13 +66,17 @@ func uploadKey(repo, id string) table.Key {
 	return table.Key{Partition: repoPartition(repo), Sort: "upload#" + id}
 }
 
-// sentKey says that somebody has sent the bytes of a node, as what it is.
+func deliveryKey(repo, id string) table.Key {
+	return table.Key{Partition: repoPartition(repo), Sort: "direct#" + id}
+}
+
+// sentKey says that somebody, hashed, has sent the bytes of a node, as what it is.
 func sentKey(repo string, n node, who string) table.Key {
 	kind := "blob#"
 	if n.manifest {
 		kind = manifestPrefix
 	}
-	return table.Key{Partition: repoPartition(repo), Sort: "sent#" + kind + string(n.Digest) + "#" + hashed(who)}
+	return table.Key{Partition: repoPartition(repo), Sort: "sent#" + kind + string(n.Digest) + "#" + who}
 }
 
 // hashed is what items say of a principal: of a fixed length, whatever the name.

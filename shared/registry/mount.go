@@ -25,6 +25,11 @@ func (r *Registry) Mount(ctx context.Context, repo, from string, d oci.Digest) e
 	if _, err := r.StatBlob(ctx, repo, d); !hidden(err) {
 		return err
 	}
+	return r.mountFrom(ctx, repo, from, d)
+}
+
+// mountFrom is Mount of what the caller does not see in the repository.
+func (r *Registry) mountFrom(ctx context.Context, repo, from string, d oci.Digest) error {
 	sources := []string{from}
 	if from == "" {
 		list := listing{partition: digestPartition(d), prefix: repoPrefix}

@@ -5,29 +5,59 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/berthregistry/berth/shared/oci"
 	"github.com/berthregistry/berth/shared/table"
 )
+
+// An arrival is an upload whose bytes are all here, and right.
+type arrival struct {
+	repo   string
+	digest oci.Digest
+	blob   newBlob
+	// ready is done before the blob becomes visible, perhaps several times. Nil
+	// if there is nothing to do.
+	ready func(context.Context) error
+	// last makes the upload done, and what else goes with it.
+	last []table.Action
+	// overtaken says whether another request published the same upload as the
+	// same blob. It fails if anything else happened to the upload.
+	overtaken func(context.Context) (bool, error)
+}
+
+// arrives is a plain upload that is a blob now.
+func (r *Registry) arrives(u upload, b newBlob) arrival {
+	return arrival{
+		repo: u.repo, digest: u.digest, blob: b,
+		last:      slices.Concat(r.done(u), r.remember(u.repo, node{Digest: u.digest})),
+		overtaken: func(ctx context.Context) (bool, error) { return r.overtaken(ctx, u) },
+	}
+}
 
 // publish makes the bytes of an upload a blob and the upload done, as one. If
 // the blob is here already, because it was pushed twice at once, the first copy
 // stays and this one goes.
-func (r *Registry) publish(ctx context.Context, u upload, b newBlob) error {
+func (r *Registry) publish(ctx context.Context, a arrival) error {
 	ctx, cancel := settle(ctx)
 	defer cancel()
 	var p publication
 	tried := false
 	err := decide(ctx, func() (err error) {
 		if tried {
-			if ended, err := r.overtaken(ctx, u); ended || err != nil {
+			if ended, err := a.overtaken(ctx); ended || err != nil {
 				p = publication{}
 				return err
 			}
 		}
 		tried = true
-		if p, err = r.publication(ctx, u.repo, u.digest, b); err != nil {
+		if p, err = r.publication(ctx, a.repo, a.digest, a.blob); err != nil {
 			return err
 		}
-		if actions := slices.Concat(p.actions, r.done(u), r.remember(u.repo, node{Digest: u.digest})); len(actions) > 0 {
+		if p.spare == "" && a.ready != nil {
+			if err := a.ready(ctx); err != nil {
+				return err
+			}
+		}
+		if actions := slices.Concat(p.actions, a.last); len(actions) > 0 {
 			return r.commit(ctx, actions...)
 		}
 		return nil

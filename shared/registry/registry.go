@@ -1,8 +1,10 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"hash"
 	"time"
 
 	"github.com/berthregistry/berth/shared/blobs"
@@ -20,6 +22,12 @@ type Registry struct {
 	limits Limits
 	now    func() time.Time
 
+	later    func(ctx context.Context, repo, id string) error // Options.Verify
+	inline   int64                                            // verified by who completes, up to as many bytes
+	partLife time.Duration
+	measures measures
+	hash     func(oci.Algorithm) hash.Hash // for what is verified; only tests have another
+
 	rights Rights
 	bound  bool // by For
 	wide   int  // more parents than that are worth a glance at the tags
@@ -34,11 +42,26 @@ type Options struct {
 	Limits Limits
 	// Now is time.Now where nil.
 	Now func() time.Time
+
+	// Verify has VerifyDirect called for an upload, in the background and
+	// perhaps elsewhere; it returns when that is on its way. Where nil, all is
+	// verified before CompleteDirect returns.
+	Verify func(ctx context.Context, repo, id string) error
+	// VerifyInline is the size in bytes up to which CompleteDirect verifies by
+	// itself all the same: 256 MiB where zero.
+	VerifyInline int64
+	// PartLife is how long the URL works that a part goes to: an hour where zero.
+	PartLife time.Duration
 }
 
 // New returns a registry on these stores, which does what it is asked: see For.
 func New(t table.Store, b blobs.Store, o Options) *Registry {
-	r := &Registry{table: t, blobs: b, rules: o.Rules, limits: o.Limits, now: o.Now, rights: everything(), wide: abreast}
+	r := &Registry{
+		table: t, blobs: b, rules: o.Rules, limits: o.Limits, now: o.Now,
+		later: o.Verify, inline: cmp.Or(o.VerifyInline, 256<<20), partLife: cmp.Or(o.PartLife, time.Hour),
+		measures: usualMeasures, hash: oci.Algorithm.Hash,
+		rights: everything(), wide: abreast,
+	}
 	if r.rules == nil {
 		r.rules = func(string) Rules { return Rules{} }
 	}

@@ -25,9 +25,13 @@ func (r *Registry) remember(repo string, n node) []table.Action {
 	if !r.remembers() {
 		return nil
 	}
+	return []table.Action{r.note(repo, n, r.sender())}
+}
+
+// note is what remember writes about somebody, hashed.
+func (r *Registry) note(repo string, n node, who string) table.Action {
 	now := r.now()
-	note := table.Put(sentKey(repo, n, r.rights.Who), table.N(attrPushed, now.Unix()))
-	return []table.Action{note.Until(now.Add(sentLife))}
+	return table.Put(sentKey(repo, n, who), table.N(attrPushed, now.Unix())).Until(now.Add(sentLife))
 }
 
 // sent returns which of these nodes the caller is remembered for.
@@ -38,7 +42,7 @@ func (r *Registry) sent(ctx context.Context, repo string, nodes ...node) (map[no
 	}
 	notes := make(map[table.Key]node, len(nodes))
 	for _, n := range nodes {
-		notes[sentKey(repo, n, r.rights.Who)] = n
+		notes[sentKey(repo, n, r.sender())] = n
 	}
 	items, err := r.items(ctx, slices.Collect(maps.Keys(notes)))
 	if err != nil {

@@ -1,0 +1,277 @@
+package registry
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/berthregistry/berth/shared/blobs"
+	"github.com/berthregistry/berth/shared/direct"
+	"github.com/berthregistry/berth/shared/oci"
+	"github.com/berthregistry/berth/shared/table"
+)
+
+const (
+	// checkpoint is how often a verification that reads an object keeps how far it
+	// is, and says that it is still at it.
+	checkpoint = 30 * time.Second
+	// leaseLife is how long a verification that says nothing is left alone. Who
+	// takes over too soon, clocks being what they are, only does work twice: the
+	// one of the two that is slower changes nothing.
+	leaseLife = 2 * time.Minute
+	// storeTime is what the store gets to join the parts, and to sum the object,
+	// both of which it does without a word; stepLife is the lease for both.
+	storeTime = 3 * time.Minute
+	stepLife  = 2*storeTime + time.Minute
+	// keepTime is how long a checkpoint may take.
+	keepTime = 5 * time.Second
+)
+
+// pursue verifies an upload that is claimed, or sees to it that it is verified.
+func (r *Registry) pursue(ctx context.Context, d delivery) (delivery, error) {
+	if r.later == nil || d.size <= r.inline {
+		var err error
+		if d, err = r.verifyDelivery(ctx, d); err != nil || d.state != direct.Verifying {
+			return d, err
+		}
+	}
+	return d, r.delegate(ctx, d)
+}
+
+// delegate has somebody else verify an upload, unless somebody does. Two who are
+// told at once find out by the lease.
+func (r *Registry) delegate(ctx context.Context, d delivery) error {
+	if r.later == nil || d.lease.After(r.now()) {
+		return nil
+	}
+	if err := r.later(ctx, d.repo, d.id); err != nil {
+		return fmt.Errorf("start verification: %w", err)
+	}
+	return nil
+}
+
+// VerifyDirect verifies an upload that is complete, and publishes or removes it.
+// It can be called again at any time, and twice at once: whoever comes second
+// leaves it to the first, unless that has stopped, and goes on from its checkpoint.
+// A little before the deadline of ctx it keeps how far it is, has itself called
+// again by Options.Verify if there is one, and returns nil. So it does where there
+// is nothing to verify.
+//
+// It asks for nobody's rights: it only ends what CompleteDirect has accepted.
+func (r *Registry) VerifyDirect(ctx context.Context, repo, id string) error {
+	d, err := r.anyDelivery(ctx, repo, id)
+	if errors.Is(err, oci.ErrUploadUnknown) || err == nil && d.state != direct.Verifying {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	before := d.verified
+	d, err = r.verifyDelivery(ctx, d)
+	if errors.Is(err, oci.ErrUploadUnknown) {
+		return nil // it was aborted meanwhile
+	}
+	if err != nil {
+		return err
+	}
+	if d.state == direct.Verifying && d.verified > before {
+		return r.delegate(ctx, d)
+	}
+	return nil
+}
+
+// errElsewhere ends a verification whose upload somebody else has changed.
+var errElsewhere = errors.New("somebody else goes on with the upload")
+
+// verifyDelivery verifies an upload, unless somebody else does, and returns what
+// has become of it.
+func (r *Registry) verifyDelivery(ctx context.Context, d delivery) (delivery, error) {
+	if d.lease.After(r.now()) {
+		return d, nil
+	}
+	v := verification{Registry: r, delivery: d}
+	var err error
+	if v.store, err = r.direct(); err != nil {
+		return d, err
+	}
+	err = v.run(ctx)
+	switch {
+	case errors.Is(err, errElsewhere):
+		now, err := r.anyDelivery(ctx, d.repo, d.id)
+		return now, err
+	case err != nil:
+		return d, err
+	}
+	return v.delivery, nil
+}
+
+// A verification is one run of it. The delivery is as the table has it: each write
+// depends on the one before.
+type verification struct {
+	*Registry
+	delivery
+	store blobs.Direct
+}
+
+// run takes the lease, finds out what the object hashes to, and ends the upload.
+func (v *verification) run(ctx context.Context) error {
+	if err := v.keep(ctx, stepLife); err != nil {
+		return err
+	}
+	work, cancel := ahead(ctx)
+	defer cancel()
+	found, err := v.find(work)
+	switch {
+	case errors.Is(err, errElsewhere):
+		return err
+	case errors.Is(err, blobs.ErrUploadLost):
+		return v.fail(ctx, "")
+	case err != nil:
+		return v.stop(ctx, work, err)
+	case found != v.digest:
+		return v.fail(ctx, found)
+	}
+	return v.succeed(ctx)
+}
+
+// ahead returns a context that ends so long before ctx does that there is time to
+// write down how far things are.
+func ahead(ctx context.Context) (context.Context, context.CancelFunc) {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, end.Add(-min(10*time.Second, time.Until(end)/5)))
+}
+
+// keep writes down how far the verification is, and that it goes on for so long.
+// A crash behind it leaves an upload that waits for as long, and is gone on with
+// from there.
+func (v *verification) keep(ctx context.Context, life time.Duration) error {
+	until := time.UnixMilli(0)
+	if life > 0 {
+		until = v.now().Add(life)
+	}
+	set := []table.Attr{table.N(attrVerified, v.verified), table.N(attrLease, until.UnixMilli())}
+	if v.checking != nil {
+		set = append(set, table.B(attrChecking, v.checking))
+	}
+	// What ends the work does not end this: see ahead.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTime)
+	defer cancel()
+	next, err := v.advance(ctx, v.delivery, table.Update(deliveryKey(v.repo, v.id), set...))
+	if table.LostRace(err) {
+		return errElsewhere
+	}
+	v.delivery = next
+	v.lease = until
+	return err
+}
+
+// stop ends a run that could not finish, so that the next need not wait for the
+// lease to be over. That there was no time is no failure.
+func (v *verification) stop(ctx, work context.Context, cause error) error {
+	err := v.keep(ctx, 0)
+	if work.Err() != nil {
+		return err
+	}
+	return errors.Join(cause, err)
+}
+
+// find returns the digest of what was sent, by the cheapest way there is. Errors
+// wrap blobs.ErrUploadLost where it is not there any more.
+func (v *verification) find(ctx context.Context) (oci.Digest, error) {
+	if v.size == 0 {
+		return oci.AlgorithmOf(v.digest).Sum(nil), nil // there need be no object
+	}
+	sum, err := v.object(ctx)
+	if err != nil {
+		return "", err
+	}
+	if oci.AlgorithmOf(v.digest) != oci.SHA256 {
+		return v.read(ctx)
+	}
+	if sum == nil && v.checking == nil {
+		if sum, err = v.sum(ctx); err != nil {
+			return "", err
+		}
+	}
+	if sum == nil {
+		return v.read(ctx)
+	}
+	v.verified = v.size
+	return oci.Digest(string(oci.SHA256) + ":" + hex.EncodeToString(sum)), nil
+}
+
+// object makes sure that there is one, and returns its SHA-256 if the store knows
+// it already.
+func (v *verification) object(ctx context.Context) ([]byte, error) {
+	size, sum, err := v.store.Stat(ctx, v.delivery.object)
+	if errors.Is(err, blobs.ErrAbsent) {
+		if err := v.join(ctx); err != nil {
+			return nil, err
+		}
+		size, sum, err = v.store.Stat(ctx, v.delivery.object)
+	}
+	switch {
+	case errors.Is(err, blobs.ErrAbsent) || err == nil && size != v.size:
+		return nil, lost
+	case err != nil:
+		return nil, fmt.Errorf("look for object: %w", err)
+	}
+	return sum, nil
+}
+
+// lost is what an object that has gone is, or one that is another.
+var lost = fmt.Errorf("object is gone: %w", blobs.ErrUploadLost)
+
+// joins is how often parts are joined that were sent again meanwhile.
+const joins = 3
+
+// join makes the object of the parts. A join that happened and was not answered
+// leaves the object, and no parts.
+func (v *verification) join(ctx context.Context) error {
+	if v.multipart == "" {
+		return lost
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	parts := v.parts
+	for n := 1; ; n++ {
+		if parts == nil {
+			var err error
+			parts, err = v.complete(ctx, v.store, v.delivery)
+			switch {
+			case errors.Is(err, blobs.ErrUploadLost):
+				return nil // whoever asks for the object next knows
+			case errors.Is(err, oci.ErrUploadInvalid):
+				return lost // they were others when they were accepted
+			case err != nil:
+				return err
+			}
+		}
+		err := v.store.Join(ctx, v.delivery.object, v.multipart, parts)
+		if !errors.Is(err, blobs.ErrUploadLost) || n == joins {
+			return err
+		}
+		parts = nil
+	}
+}
+
+// sum has the store compute the SHA-256, nil if it does not or takes too long.
+func (v *verification) sum(ctx context.Context) ([]byte, error) {
+	soon, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	sum, err := v.store.Sum(soon, v.delivery.object, v.size)
+	switch {
+	case errors.Is(err, blobs.ErrNoSum) || err != nil && soon.Err() != nil && ctx.Err() == nil:
+		return nil, nil
+	case errors.Is(err, blobs.ErrAbsent):
+		return nil, lost
+	case err != nil:
+		return nil, fmt.Errorf("sum object: %w", err)
+	}
+	return sum, nil
+}
