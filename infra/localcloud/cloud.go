@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/berthregistry/berth/infra/localcloud/httpapi"
 	"github.com/berthregistry/berth/infra/localcloud/template"
@@ -36,6 +37,9 @@ type config struct {
 
 	dynamoDB, s3             string // URLs; empty: they are started
 	s3AccessKey, s3SecretKey string
+
+	variables  map[string]string // of all functions, over those of the template
+	eventRetry time.Duration     // pause before an event is tried again that a function failed at; 0: as on AWS
 
 	deviations httpapi.Deviations
 	faults     *faults

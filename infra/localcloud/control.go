@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/berthregistry/berth/infra/localcloud/lambda"
+	"github.com/berthregistry/berth/infra/localcloud/queue"
 )
 
 // serveControl opens the control endpoint:
@@ -16,7 +17,8 @@ import (
 //	GET    /healthz       answers 200 while the cloud stands
 //	GET    /actions       what each function did in the stores, and what it may
 //	GET    /environments  the environments of each function
-//	GET    /deadletters   what was given up, by queue
+//	GET    /events        what became of the events that nobody waits for, by function
+//	GET    /deadletters   what streams gave up, by queue
 //	GET    /stores        where table and STS are, for who has credentials
 //	POST   /principals    makes a principal of AWS: ?arn=arn:aws:sts::...
 //	GET    /faults        which are set, and how often each has struck
@@ -27,6 +29,7 @@ func (c *cloud) serveControl(context.Context) error {
 	mux.HandleFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("GET /actions", func(w http.ResponseWriter, _ *http.Request) { answer(w, c.actions()) })
 	mux.HandleFunc("GET /environments", func(w http.ResponseWriter, _ *http.Request) { answer(w, c.environments()) })
+	mux.HandleFunc("GET /events", func(w http.ResponseWriter, _ *http.Request) { answer(w, c.events()) })
 	mux.HandleFunc("GET /deadletters", func(w http.ResponseWriter, _ *http.Request) { answer(w, c.deadLetters.list()) })
 	mux.HandleFunc("GET /stores", func(w http.ResponseWriter, _ *http.Request) { answer(w, c.stores()) })
 	mux.HandleFunc("POST /principals", func(w http.ResponseWriter, r *http.Request) {
@@ -90,6 +93,15 @@ func (c *cloud) environments() map[string]lambda.Stats {
 	all := map[string]lambda.Stats{}
 	for _, f := range c.functions {
 		all[f.ID] = f.run.Stats()
+	}
+	return all
+}
+
+// events is what the queues did, by logical id.
+func (c *cloud) events() map[string]queue.Stats {
+	all := map[string]queue.Stats{}
+	for _, f := range c.functions {
+		all[f.ID] = f.queue.Stats()
 	}
 	return all
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/url"
@@ -16,18 +17,35 @@ const (
 	killEnvironment    = "kill-environment"    // an environment dies in the middle of a request
 	throttleTable      = "throttle-table"      // DynamoDB says that it is asked too often
 	throttleParameters = "throttle-parameters" // SSM says so
+	throttleInvoke     = "throttle-invoke"     // Lambda says so, and takes no event
 	unavailableStore   = "unavailable-store"   // S3 answers 503
+	expireURL          = "expire-url"          // S3 takes a presigned URL for one that has expired
+	cutUpload          = "cut-upload"          // the connection to S3 ends in the body of a request
+	cutDownload        = "cut-download"        // or in that of an answer
+	stallUpload        = "stall-upload"        // in the body of a request to S3 nothing comes for a while
+	stallDownload      = "stall-download"      // or in that of an answer
+	slowUpload         = "slow-upload"         // the body of a request to S3 comes slowly
+	slowDownload       = "slow-download"       // or that of an answer
 	repeatBatch        = "repeat-batch"        // a batch of a stream is delivered twice
 	delayBatch         = "delay-batch"         // a batch of a stream comes late
+	repeatEvent        = "repeat-event"        // an event that nobody waits for comes twice at once
+	delayEvent         = "delay-event"         // or late
 )
 
-var faultNames = []string{delayBatch, killEnvironment, repeatBatch, throttleParameters, throttleTable, unavailableStore}
+var faultNames = []string{
+	cutDownload, cutUpload, delayBatch, delayEvent, expireURL, killEnvironment, repeatBatch, repeatEvent,
+	slowDownload, slowUpload, stallDownload, stallUpload, throttleInvoke, throttleParameters, throttleTable,
+	unavailableStore,
+}
 
 // A fault is set until it is deleted or has struck often enough.
 type fault struct {
-	Count int64         `json:"count"` // how often it will strike; 0: until it is deleted
-	Rate  float64       `json:"rate"`  // of the occasions, by chance
-	Delay time.Duration `json:"delay"` // of delay-batch, in nanoseconds
+	Count    int64         `json:"count"`              // how often it will strike; 0: until it is deleted
+	Rate     float64       `json:"rate"`               // of the occasions, by chance
+	Delay    time.Duration `json:"delay"`              // of what delays or stalls, in nanoseconds
+	At       int64         `json:"at,omitempty"`       // how many bytes pass before a cut or a stall; 0: any number. A smaller body is no occasion
+	Speed    int64         `json:"speed"`              // of what is slow, in bytes a second
+	Function string        `json:"function,omitempty"` // whose environments are killed, by its logical id; empty: anybody's
 }
 
 // faults says when to go wrong. It is safe for concurrent use.
@@ -41,7 +59,7 @@ func newFaults() *faults {
 	return &faults{active: map[string]*fault{}, struck: map[string]int64{}}
 }
 
-// set injects a fault by the parameters count, rate and delay. Without any it
+// set injects a fault by the parameters that readFault knows. Without any it
 // strikes at each occasion.
 func (f *faults) set(name string, parameters url.Values) error {
 	if !slices.Contains(faultNames, name) {
@@ -58,7 +76,7 @@ func (f *faults) set(name string, parameters url.Values) error {
 }
 
 func readFault(parameters url.Values) (fault, error) {
-	one := fault{Rate: 1, Delay: time.Second}
+	one := fault{Rate: 1, Delay: time.Second, Speed: 1 << 20}
 	for name, values := range parameters {
 		var err error
 		switch value := values[0]; name {
@@ -68,17 +86,27 @@ func readFault(parameters url.Values) (fault, error) {
 			one.Rate, err = strconv.ParseFloat(value, 64)
 		case "delay":
 			one.Delay, err = time.ParseDuration(value)
+		case "at":
+			one.At, err = strconv.ParseInt(value, 10, 64)
+		case "speed":
+			one.Speed, err = strconv.ParseInt(value, 10, 64)
+		case "function":
+			one.Function = value
 		default:
-			err = fmt.Errorf("%q is none of count, rate and delay", name)
+			err = fmt.Errorf("%q is none of count, rate, delay, at, speed and function", name)
 		}
 		if err != nil {
 			return one, fmt.Errorf("read %s: %w", name, err)
 		}
 	}
-	if parameters.Has("count") && one.Count <= 0 || one.Count < 0 || !(one.Rate > 0 && one.Rate <= 1) || one.Delay < 0 {
-		return one, fmt.Errorf("count is above 0, rate above 0 and at most 1, delay not below 0")
+	return one, one.check(parameters.Has("count"))
+}
+
+func (one fault) check(counted bool) error {
+	if counted && one.Count <= 0 || one.Count < 0 || !(one.Rate > 0 && one.Rate <= 1) || one.Delay < 0 || one.At < 0 || one.Speed <= 0 {
+		return errors.New("count and speed are above 0, rate above 0 and at most 1, delay and at not below 0")
 	}
-	return one, nil
+	return nil
 }
 
 func (f *faults) delete(name string) {
@@ -89,7 +117,7 @@ func (f *faults) delete(name string) {
 
 // strikes reports whether the fault is to happen now, and counts it.
 func (f *faults) strikes(name string) bool {
-	_, now := f.strike(name)
+	_, now := f.strike(name, always)
 	return now
 }
 
@@ -98,20 +126,39 @@ func (f *faults) at(name string) func() bool {
 	return func() bool { return f.strikes(name) }
 }
 
-// delay is how long to wait now, mostly 0.
-func (f *faults) delay() time.Duration {
-	one, now := f.strike(delayBatch)
-	if !now {
-		return 0
+// kills returns strikes of killEnvironment for the environments of a function.
+func (f *faults) kills(function string) func() bool {
+	return func() bool {
+		_, now := f.strike(killEnvironment, func(one fault) bool { return one.Function == "" || one.Function == function })
+		return now
 	}
-	return one.Delay
 }
 
-func (f *faults) strike(name string) (fault, bool) {
+// delays returns how long to wait now, mostly 0, for a fault that delays.
+func (f *faults) delays(name string) func() time.Duration {
+	return func() time.Duration {
+		one, now := f.strike(name, always)
+		if !now {
+			return 0
+		}
+		return one.Delay
+	}
+}
+
+// inBody is strike for what happens in a body of this size.
+func (f *faults) inBody(name string, size int64) (fault, bool) {
+	return f.strike(name, func(one fault) bool { return one.At < size })
+}
+
+func always(fault) bool { return true }
+
+// strike returns the fault if it is to happen at this occasion, should it be
+// one.
+func (f *faults) strike(name string, occasion func(fault) bool) (fault, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	one, ok := f.active[name]
-	if !ok || rand.Float64() >= one.Rate {
+	if !ok || !occasion(*one) || rand.Float64() >= one.Rate {
 		return fault{}, false
 	}
 	f.struck[name]++

@@ -96,9 +96,13 @@ func TestFaultParameters(t *testing.T) {
 		want fault
 		ok   bool
 	}{
-		{"throttle-table", fault{Rate: 1, Delay: time.Second}, true},
-		{"throttle-table=3", fault{Count: 3, Rate: 1, Delay: time.Second}, true},
-		{"delay-batch=count=2&delay=5s&rate=0.5", fault{Count: 2, Rate: 0.5, Delay: 5 * time.Second}, true},
+		{"throttle-table", fault{Rate: 1, Delay: time.Second, Speed: 1 << 20}, true},
+		{"throttle-table=3", fault{Count: 3, Rate: 1, Delay: time.Second, Speed: 1 << 20}, true},
+		{"delay-batch=count=2&delay=5s&rate=0.5", fault{Count: 2, Rate: 0.5, Delay: 5 * time.Second, Speed: 1 << 20}, true},
+		{"cut-upload=at=1000&speed=5", fault{Rate: 1, Delay: time.Second, At: 1000, Speed: 5}, true},
+		{"kill-environment=function=Verify&count=1", fault{Count: 1, Rate: 1, Delay: time.Second, Speed: 1 << 20, Function: "Verify"}, true},
+		{"cut-upload=at=-1", fault{}, false},
+		{"slow-upload=speed=0", fault{}, false},
 		{"throttle-table=0", fault{}, false},
 		{"throttle-table=-1", fault{}, false},
 		{"throttle-table=often", fault{}, false},

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/berthregistry/berth/infra/localcloud/httpapi"
 )
@@ -17,6 +18,9 @@ import (
 type flags struct {
 	Template  string            `default:"template.yaml" placeholder:"FILE" help:"The template that says what runs."`
 	Parameter map[string]string `mapsep:"none" placeholder:"NAME=VALUE" help:"A parameter of the template. AWS::StackName can be given as well."`
+
+	Environment map[string]string `mapsep:"none" placeholder:"NAME=VALUE" help:"A variable that every function finds, over what the template says."`
+	EventRetry  time.Duration     `default:"1m" help:"Pause before an event is tried again that nobody waits for and a function failed at; twice as much before the next time."`
 
 	Policy string `placeholder:"FILE" type:"existingfile" help:"Who may do what, put into the table at the start. Then Access is policy."`
 
@@ -33,7 +37,7 @@ type flags struct {
 	S3SecretKey string `name:"s3-secret-key" placeholder:"KEY" help:"Secret key of the S3 that runs already."`
 
 	Deviate []string `sep:"none" placeholder:"NAME[=VALUE]" help:"Let the gateway behave otherwise than assumed: ${deviations}."`
-	Fault   []string `sep:"none" placeholder:"NAME[=COUNT]" help:"Inject a fault: ${faults}. Instead of a count, count=3&rate=0.2&delay=2s."`
+	Fault   []string `sep:"none" placeholder:"NAME[=COUNT]" help:"Inject a fault: ${faults}. Instead of a count, count=3&rate=0.2&delay=2s, and of some at=BYTE, speed=BYTES or function=ID."`
 }
 
 // config turns flags into what a cloud is made of.
@@ -43,6 +47,7 @@ func (f flags) config(log io.Writer) (config, error) {
 		listen: f.Listen, control: f.Control,
 		data: f.Data, bootstraps: f.Bootstraps,
 		dynamoDB: f.DynamoDB, s3: f.S3,
+		variables: f.Environment, eventRetry: f.EventRetry,
 		s3AccessKey: cmp.Or(f.S3AccessKey, presetKey), s3SecretKey: cmp.Or(f.S3SecretKey, presetSecret),
 		faults: newFaults(),
 		log:    slog.New(slog.NewTextHandler(log, nil)),

@@ -11,6 +11,7 @@ import (
 	"github.com/berthregistry/berth/infra/localcloud/httpapi"
 	"github.com/berthregistry/berth/infra/localcloud/iam"
 	"github.com/berthregistry/berth/infra/localcloud/lambda"
+	"github.com/berthregistry/berth/infra/localcloud/queue"
 	"github.com/berthregistry/berth/infra/localcloud/template"
 )
 
@@ -18,6 +19,7 @@ import (
 type function struct {
 	template.Function
 	run     *lambda.Function
+	queue   *queue.Queue
 	session iam.Principal
 	uses    *uses
 }
@@ -31,7 +33,7 @@ func (c *cloud) makeFunctions(context.Context) error {
 			return fmt.Errorf("make function %s: %w", declared.ID, err)
 		}
 		c.functions[f.Name] = f
-		c.later(func() error { f.run.Close(); return nil })
+		c.later(func() error { f.run.Close(); f.queue.Close(); return nil })
 	}
 	return nil
 }
@@ -52,7 +54,12 @@ func (c *cloud) makeFunction(declared template.Function) (*function, error) {
 		Name: f.Name, Bootstrap: bootstrap,
 		Env:    func() []string { return c.environment(f) },
 		Memory: f.Memory, Timeout: f.Timeout, Concurrency: f.Concurrency,
-		Log: c.output, Kill: c.faults.at(killEnvironment),
+		Log: c.output, Kill: c.faults.kills(f.ID),
+	})
+	f.queue = queue.New(queue.Config{
+		Invoke: f.take, Retries: f.Async.Retries, MaxAge: f.Async.MaxAge, Retry: c.eventRetry,
+		Repeat: c.faults.at(repeatEvent), Delay: c.faults.delays(delayEvent),
+		Log: c.log.With("function", f.ID),
 	})
 	return f, nil
 }
@@ -88,11 +95,14 @@ func (c *cloud) environment(f *function) []string {
 		"AWS_ENDPOINT_URL_DYNAMODB_STREAMS=" + c.guards.dynamoDB,
 		"AWS_ENDPOINT_URL_S3=" + c.guards.s3,
 		"AWS_ENDPOINT_URL_SSM=" + c.guards.ssm,
+		"AWS_ENDPOINT_URL_LAMBDA=" + c.guards.lambda,
 		"AWS_ENDPOINT_URL_STS=" + c.stsURL,
 		"BERTH_URL=" + c.registryURL, // clients would take https for granted
 	}
-	for _, name := range slices.Sorted(maps.Keys(f.Env)) {
-		env = append(env, name+"="+f.Env[name])
+	for _, variables := range []map[string]string{f.Env, c.variables} { // of two of one name the last one counts
+		for _, name := range slices.Sorted(maps.Keys(variables)) {
+			env = append(env, name+"="+variables[name])
+		}
 	}
 	return env
 }
@@ -119,4 +129,19 @@ func (f *function) invoke(ctx context.Context, event []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%s failed: %s", f.ID, result.Payload)
 	}
 	return result.Payload, nil
+}
+
+// take runs the function for an event that nobody waits for.
+func (f *function) take(ctx context.Context, event []byte) (failed bool, err error) {
+	result, err := f.run.Invoke(ctx, event)
+	return result.Failed, err
+}
+
+// queueOf returns the queue of the function with a name.
+func (c *cloud) queueOf(name string) (*queue.Queue, bool) {
+	f, ok := c.functions[name]
+	if !ok {
+		return nil, false
+	}
+	return f.queue, true
 }

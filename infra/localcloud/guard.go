@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"net/http"
 	"net/url"
 	"sync"
 
@@ -11,6 +12,7 @@ import (
 
 	"github.com/berthregistry/berth/infra/localcloud/iam"
 	"github.com/berthregistry/berth/infra/localcloud/parameter"
+	"github.com/berthregistry/berth/infra/localcloud/queue"
 	"github.com/berthregistry/berth/infra/localcloud/sts"
 )
 
@@ -67,30 +69,55 @@ func (c *cloud) serveSTS(context.Context) error {
 }
 
 // guards are the addresses at which functions find the stores.
-type guards struct{ dynamoDB, s3, ssm string }
+type guards struct{ dynamoDB, s3, ssm, lambda string }
 
 // serveGuards puts the guards before the stores.
 func (c *cloud) serveGuards(context.Context) error {
-	var err error
-	if c.guards.dynamoDB, err = c.serveGuard(iam.Config{
+	for _, serve := range []func() error{c.guardTable, c.guardStore, c.guardParameters, c.guardFunctions} {
+		if err := serve(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *cloud) guardTable() (err error) {
+	c.guards.dynamoDB, err = c.serveGuard(iam.Config{
 		Service: iam.DynamoDB, Root: anyRoot, PartitionKey: c.partitionKey(), Fail: c.faults.at(throttleTable),
-	}, c.dynamoDB); err != nil {
-		return err
-	}
-	if c.guards.s3, err = c.serveGuard(iam.Config{
-		Service: iam.S3, Root: c.s3Root(), Fail: c.faults.at(unavailableStore),
-	}, c.s3); err != nil {
-		return err
-	}
+	}, c.dynamoDB, asItIs)
+	return err
+}
+
+func (c *cloud) guardStore() (err error) {
+	c.guards.s3, err = c.serveGuard(iam.Config{
+		Service: iam.S3, Root: c.s3Root(), Fail: c.faults.at(unavailableStore), Expire: c.faults.at(expireURL),
+	}, c.s3, c.hinder)
+	return err
+}
+
+func (c *cloud) guardParameters() error {
 	parameters, err := c.serve("127.0.0.1:0", "parameters", parameter.New(region, account))
 	if err != nil {
 		return err
 	}
 	c.guards.ssm, err = c.serveGuard(iam.Config{
 		Service: iam.SSM, Root: anyRoot, Fail: c.faults.at(throttleParameters),
-	}, parameters)
+	}, parameters, asItIs)
 	return err
 }
+
+func (c *cloud) guardFunctions() error {
+	queues, err := c.serve("127.0.0.1:0", "queues", queue.Handler(c.queueOf))
+	if err != nil {
+		return err
+	}
+	c.guards.lambda, err = c.serveGuard(iam.Config{
+		Service: iam.Lambda, Root: anyRoot, Fail: c.faults.at(throttleInvoke),
+	}, queues, asItIs)
+	return err
+}
+
+func asItIs(h http.Handler) http.Handler { return h }
 
 // partitionKey is the attribute of the tables of the template, which have one
 // name for it, and of one that was made before.
@@ -105,8 +132,9 @@ func (c *cloud) partitionKey() string {
 	return "pk"
 }
 
-// serveGuard returns the address of a guard before a target.
-func (c *cloud) serveGuard(guard iam.Config, target string) (string, error) {
+// serveGuard returns the address of a guard before a target, and of what lies
+// before the guard.
+func (c *cloud) serveGuard(guard iam.Config, target string, before func(http.Handler) http.Handler) (string, error) {
 	var err error
 	if guard.Target, err = url.Parse(target); err != nil {
 		return "", fmt.Errorf("address of %s: %w", guard.Service, err)
@@ -118,5 +146,5 @@ func (c *cloud) serveGuard(guard iam.Config, target string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return c.serve("127.0.0.1:0", string(guard.Service), handler)
+	return c.serve("127.0.0.1:0", string(guard.Service), before(handler))
 }

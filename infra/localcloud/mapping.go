@@ -103,7 +103,7 @@ func (c *cloud) mappingConfig(declared template.Mapping, f *function, arn string
 		MaximumBatchingWindow: declared.Window, MaximumRecordAge: declared.MaxAge,
 		BisectBatchOnFunctionError: declared.Bisect, ReportBatchItemFailures: declared.ReportItems,
 		Filters: declared.Filters,
-		Repeat:  c.faults.at(repeatBatch), Delay: c.faults.delay,
+		Repeat:  c.faults.at(repeatBatch), Delay: c.faults.delays(delayBatch),
 		Log: c.log,
 	}
 	if declared.Retries >= 0 {

@@ -138,13 +138,16 @@ func (c claim) covers(header http.Header) error {
 	return nil
 }
 
+// expired is what S3 says of a presigned URL whose time is over.
+var expired = refusal{accessDenied, "Request has expired"}
+
 // current refuses a claim that is not of this time.
 func (c claim) current(now time.Time) error {
 	switch age := now.Sub(c.date); {
 	case c.presigned && age < -maxSkew:
 		return refusal{accessDenied, "Request is not valid yet"}
 	case c.presigned && age > c.expires:
-		return refusal{accessDenied, "Request has expired"}
+		return expired
 	case !c.presigned && age.Abs() > maxSkew:
 		return refusal{reason: tooSkewed}
 	}

@@ -86,6 +86,11 @@ type Config struct {
 	// the service and does not reach Target.
 	Fail func() bool
 
+	// Expire, if set, is asked for each presigned request that is signed as it
+	// should be, by many goroutines at once. If true, it is taken for one whose time
+	// is over.
+	Expire func() bool
+
 	// Clock tells the time by which signatures expire: time.Now if nil.
 	Clock func() time.Time
 }

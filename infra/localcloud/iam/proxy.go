@@ -136,6 +136,9 @@ func (p *proxy) authenticate(r *request) error {
 	if r.principal, err = p.verifier.verify(r.Request, query, c, r.payload); err != nil {
 		return err
 	}
+	if c.presigned && p.config.Expire != nil && p.config.Expire() {
+		return expired
+	}
 	r.path, r.query = p.protocol.path(r.Request), query
 	if c.presigned {
 		r.query = cloneWithout(query, signatureParameters...)
