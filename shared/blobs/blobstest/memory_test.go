@@ -3,6 +3,7 @@ package blobstest_test
 import (
 	"crypto/sha256"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"time"
 
@@ -25,6 +26,12 @@ func TestMemory(t *testing.T) {
 }
 
 func TestMemoryLocates(t *testing.T) { blobstest.RunLocator(t, served) }
+
+func TestMemoryIsDirect(t *testing.T) {
+	blobstest.RunDirect(t, served, func(_ testing.TB, store blobs.Store, key string) bool {
+		return slices.Contains(store.(*blobstest.Memory).Marked(), key)
+	})
+}
 
 // TestHollow: what matters about 50 GB is counted, not kept.
 func TestHollow(t *testing.T) {

@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -40,6 +41,16 @@ func encodeCRC(crc uint32) *string {
 
 func encodeSHA256(sum []byte) *string {
 	return aws.String(base64.StdEncoding.EncodeToString(sum))
+}
+
+// decodeSHA256 returns nil for what is no checksum of a whole: none at all, or
+// one of the checksums of parts, which says "-" and how many.
+func decodeSHA256(sum *string) []byte {
+	raw, err := base64.StdEncoding.DecodeString(aws.ToString(sum))
+	if err != nil || len(raw) != sha256.Size {
+		return nil
+	}
+	return raw
 }
 
 // hasCode reports whether the service answered with one of these error codes.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
@@ -41,18 +42,20 @@ func (s *Store) ReadURL(ctx context.Context, key, method string, valid time.Dura
 // not there yet are headers, and signed as such: S3 ignores a checksum in the
 // query.
 func (s *Store) WriteURL(ctx context.Context, key string, size int64, sum []byte, valid time.Duration) (string, http.Header, error) {
+	return s.writeURL(ctx, &s3.PutObjectInput{Key: aws.String(s.objectKey(key))}, size, sum, valid)
+}
+
+// writeURL signs a URL for what input says beside size and checksum.
+func (s *Store) writeURL(ctx context.Context, input *s3.PutObjectInput, size int64, sum []byte, valid time.Duration) (string, http.Header, error) {
 	if size == 0 && sum == nil {
 		// A length of zero is not signed. This binds it.
 		empty := sha256.Sum256(nil)
 		sum = empty[:]
 	}
-	input := &s3.PutObjectInput{
-		Bucket:        &s.bucket,
-		Key:           aws.String(s.objectKey(key)),
-		ContentLength: &size,
-		ContentType:   aws.String(binaryType),
-		IfNoneMatch:   aws.String("*"),
-	}
+	input.Bucket = &s.bucket
+	input.ContentLength = &size
+	input.ContentType = aws.String(binaryType)
+	input.IfNoneMatch = aws.String("*")
 	if sum != nil {
 		input.ChecksumSHA256 = encodeSHA256(sum)
 	}
@@ -60,7 +63,12 @@ func (s *Store) WriteURL(ctx context.Context, key string, size int64, sum []byte
 	if err != nil {
 		return "", nil, fmt.Errorf("sign write url: %w", err)
 	}
+	return req.URL, headerToSend(req), nil
+}
+
+// headerToSend is what must go with a signed URL.
+func headerToSend(req *v4.PresignedHTTPRequest) http.Header {
 	header := req.SignedHeader.Clone()
 	header.Del("Host") // every client sends it by itself
-	return req.URL, header, nil
+	return header
 }

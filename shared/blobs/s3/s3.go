@@ -36,6 +36,7 @@ import (
 var (
 	_ blobs.Store   = (*Store)(nil)
 	_ blobs.Locator = (*Store)(nil)
+	_ blobs.Direct  = (*Store)(nil)
 )
 
 const (
