@@ -159,7 +159,7 @@ func (c *serve) server(d *data, o registry.Options, g guard, log *slog.Logger) (
 		pages:    pages(d.table, metrics, g),
 	}}
 	if c.Policy == "" && !c.Open {
-		s.handler = athome(s.handler)
+		s.handler = athome(s.handler, "start it with --policy, or with --open")
 	}
 	if c.AddressHeader != "" {
 		s.handler = behind(c.AddressHeader, s.handler)
