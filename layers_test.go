@@ -43,6 +43,7 @@ var layers = map[string]layer{
 	"shared/blobs/blobstest": {may: []string{"shared/blobs"}},
 	"shared/blobs/local":     {may: []string{"shared/blobs"}},
 	"shared/blobs/s3":        {may: []string{"shared/blobs"}, aws: true},
+	"shared/blobs/s3/s3test": {may: []string{"shared/blobs/blobstest"}, aws: true}, // what is in a bucket, for tests
 
 	// The decision is linked into every function; what reads policies, and talks
 	// to issuers, into the one that makes tokens.

@@ -6,7 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+
 	"github.com/berthregistry/berth/shared/blobs"
+	"github.com/berthregistry/berth/shared/blobs/s3"
 )
 
 // Whatever happens to a stack, what lasts stays: also if the stack that made it
@@ -82,9 +86,39 @@ func TestBucketForgetsUploads(t *testing.T) {
 		t.Errorf("what expires is %v; an object that is no tail must never", got)
 	}
 	for id, rule := range rules {
-		if rule["ExpirationInDays"] != nil && id != "stale-tails" {
+		if rule["ExpirationInDays"] != nil && id != "stale-tails" && id != "unverified" {
 			t.Errorf("rule %s expires objects that are in use", id)
 		}
+	}
+}
+
+// What a client has sent goes as uploads do unless it is kept. What tells them
+// apart from objects in use is the tag alone, so it must be the store's own; and
+// of what was deleted before it was verified, nothing is to be restored.
+func TestBucketForgetsWhatIsUnverified(t *testing.T) {
+	rule := lifecycle(t)["unverified"]
+	want := uint64((blobs.UploadLife + 24*time.Hour) / (24 * time.Hour))
+	if got := at(t, rule, "ExpirationInDays"); got != want {
+		t.Errorf("what is unverified expires after %v days, want %d", got, want)
+	}
+	if got := at(t, rule, "NoncurrentVersionExpiration", "NoncurrentDays"); got != uint64(1) {
+		t.Errorf("what was unverified is kept for %v days, want 1", got)
+	}
+	tags := at(t, rule, "TagFilters").([]any)
+	if len(tags) != 1 || rule["Prefix"] != nil {
+		t.Fatalf("the rule goes by %v and prefix %v, want one tag", tags, rule["Prefix"])
+	}
+	store := s3.New(awss3.New(awss3.Options{
+		Region:      "us-east-1",
+		Credentials: credentials.NewStaticCredentialsProvider("key", "secret", ""),
+	}), "bucket", "")
+	_, header, err := store.MarkedURL(t.Context(), "a", 1, nil, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := fmt.Sprintf("%v=%v", at(t, tags[0], "Key"), at(t, tags[0], "Value"))
+	if want := header.Get("X-Amz-Tagging"); got != want {
+		t.Errorf("the rule goes by the tag %s, the store's is %q", got, want)
 	}
 }
 

@@ -1,13 +1,19 @@
 package s3_test
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"net/http"
+	"strings"
 	"testing"
+	"time"
 
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/berthregistry/berth/shared/blobs"
 	"github.com/berthregistry/berth/shared/blobs/blobstest"
 	"github.com/berthregistry/berth/shared/blobs/s3"
+	"github.com/berthregistry/berth/shared/blobs/s3/s3test"
 )
 
 // placed is a store, and where it keeps its objects.
@@ -39,6 +45,93 @@ func marked(t testing.TB, store blobs.Store, key string) bool {
 		}
 	}
 	return len(out.TagSet) == 1
+}
+
+// TestSweep has the lifecycle rules of the bucket go over one of each thing that
+// a store can leave behind, and over what it must keep.
+func TestSweep(t *testing.T) {
+	store := openPlaced(t).(placed)
+	ctx := t.Context()
+	for _, key := range []string{"marked", "kept"} {
+		sendMarked(t, store.Store, key, []byte("abc"))
+	}
+	if err := store.Keep(ctx, "kept"); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Put(ctx, "put", []byte("abc")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.BeginParts(ctx, "parts"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Append(ctx, blobs.Upload{Key: "tail"}, strings.NewReader("abc")); err != nil {
+		t.Fatal(err)
+	}
+	rules, err := blobstest.LifecycleRules("../../../infra/state.yaml", 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bucket := s3test.NewBucket(store.client(), store.bucket, store.prefix)
+	if removed, err := blobstest.Sweep(ctx, bucket, rules, time.Now().Add(blobs.UploadLife)); err != nil || len(removed) > 0 {
+		t.Errorf("sweep within the life of an upload: removed %v, error %v", removed, err)
+	}
+	removed, err := blobstest.Sweep(ctx, bucket, rules, time.Now().Add(blobs.UploadLife+48*time.Hour))
+	if err != nil || len(removed) != 3 {
+		t.Errorf("sweep: removed %v, error %v, want 3 things", removed, err)
+	}
+	left, err := bucket.Entries(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(left) != 2 || left[0].Key != "object/kept" || left[1].Key != "object/put" {
+		t.Errorf("left: got %v, want the two objects that are in use", left)
+	}
+}
+
+// sendMarked is the PUT of a client.
+func sendMarked(t *testing.T, store *s3.Store, key string, body []byte) {
+	t.Helper()
+	sum := sha256.Sum256(body)
+	url, header, err := store.MarkedURL(t.Context(), key, int64(len(body)), sum[:], time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sendTo(t, url, header, body)
+}
+
+// sendParts begins an upload and sends these parts, as a client does.
+func sendParts(t *testing.T, store *s3.Store, key string, bodies ...[]byte) (id string) {
+	t.Helper()
+	id, err := store.BeginParts(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, body := range bodies {
+		sum := sha256.Sum256(body)
+		url, header, err := store.PartURL(t.Context(), key, id, blobs.Part{Number: i + 1, Size: int64(len(body)), SHA256: sum[:]}, time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sendTo(t, url, header, body)
+	}
+	return id
+}
+
+func sendTo(t *testing.T, url string, header http.Header, body []byte) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, url, bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header = header
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("PUT: got %s", resp.Status)
+	}
 }
 
 func TestDirect(t *testing.T) {

@@ -2,7 +2,8 @@
 // strict: it must honour If-None-Match on writes and verify checksums.
 //
 //	<prefix>object/<key>            an object, whole
-//	<prefix>tail/<key>/<random>     the end of an upload, too small to be a part
+//	<prefix>tail/<key>/<random>     the end of an upload, too small to be a part,
+//	                                or a copy that is made to learn a checksum
 //	multipart uploads of <prefix>object/<key>
 //
 // A part of a multipart upload has at least 5 MiB unless it is the last, so
@@ -10,17 +11,24 @@
 // it up. An upload that never fills a part stays one tail and becomes an
 // ordinary object.
 //
-// A crash, or a future that nobody keeps to, can strand tails and multipart
-// uploads and nothing else. Two lifecycle rules on the bucket remove them: one
-// expires <prefix>tail/, the other aborts incomplete multipart uploads, both
-// after blobs.UploadLife and a day. Nothing here does that work itself.
+// What clients send straight to the bucket has the tag berth=unverified until
+// it is kept.
+//
+// A crash, or a future that nobody keeps to, can strand tails, multipart uploads
+// and objects with that tag, and nothing else. Three lifecycle rules on the
+// bucket remove them: one expires <prefix>tail/, one what has the tag, and one
+// aborts incomplete multipart uploads, all after blobs.UploadLife and a day.
+// Nothing here does that work itself.
 //
 // An object has at most 10,000 parts. Parts grow as the upload does: streamed
 // in one Append the limit is near 140 GiB, in the smallest pieces near 85 GiB.
 //
 // The credentials need s3:GetObject, PutObject, DeleteObject and
 // AbortMultipartUpload on the prefix, and on the bucket ListBucket, without
-// which S3 answers 403 for what is absent, and ListBucketMultipartUploads.
+// which S3 answers 403 for what is absent, and ListBucketMultipartUploads. For
+// what clients send themselves also PutObjectTagging, DeleteObjectTagging and
+// ListMultipartUploadParts on <prefix>object/; the URLs that are signed are good
+// for no longer than the credentials that signed them.
 // Whoever holds them can read, replace and delete every blob; readers notice
 // by the digest.
 package s3
