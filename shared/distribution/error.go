@@ -122,10 +122,15 @@ func items(errs ...*oci.Error) []errorItem {
 }
 
 func writeJSON(w http.ResponseWriter, r *http.Request, body []byte) {
+	sendJSON(w, r, http.StatusOK, body)
+}
+
+func sendJSON(w http.ResponseWriter, r *http.Request, status int, body []byte) {
 	if w.Header().Get("Content-Type") == "" {
 		w.Header().Set("Content-Type", "application/json")
 	}
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(body) // a client that hung up is not told
 	}

@@ -34,6 +34,7 @@ type Exchange struct {
 	Status     int   // 499 if the client hung up before
 	Bytes      int64 // of the answer's body
 	Redirected int64 // size of the blob for which the client was sent elsewhere
+	Mounted    int   // blobs of other repositories that the beginning of a direct transfer made this one's as well
 	Duration   time.Duration
 	RequestID  string
 	Err        error // what was answered as an error, nil if nothing

@@ -36,6 +36,7 @@ type Gate interface {
 // it would pass for all of it. Who then comes with a token for nobody in
 // particular gets that half.
 func (v *visit) admit(w http.ResponseWriter, r *http.Request, misread error) error {
+	v.sources = mountSource(r, v.target)
 	session, err := v.gate.Admit(r)
 	if err != nil {
 		v.told.Denied = errors.Is(err, oci.ErrUnauthorized) || errors.Is(err, oci.ErrTooManyRequests)
@@ -125,7 +126,11 @@ func (v *visit) narrow(method string) bool {
 }
 
 func (v *visit) challenge(w http.ResponseWriter, r *http.Request, cause error) {
-	w.Header().Set("Www-Authenticate", v.gate.Challenge(r, scopeOf(r, v.target), cause))
+	scope := scopeOf(r.Method, v.target)
+	for _, from := range v.sources {
+		scope += " repository:" + from + ":pull"
+	}
+	w.Header().Set("Www-Authenticate", v.gate.Challenge(r, scope, cause))
 }
 
 // asked returns which actions a request may come down to, the most likely first.
@@ -133,7 +138,9 @@ func asked(method string, t Target) []access.Action {
 	switch {
 	case t.Repo == "":
 		return nil
-	case t.Route == RouteUploads || t.Route == RouteUpload:
+	case t.Route == RouteDiscover: // of use to who may do anything that an extension is for
+		return []access.Action{access.Push, access.Attach, access.Pull}
+	case t.Route == RouteUploads || t.Route == RouteUpload || t.Route.isDirect():
 		return []access.Action{access.Push, access.Attach}
 	case method == http.MethodPut && t.Ref.Tag != "":
 		return []access.Action{access.Push, access.Tag}
@@ -146,32 +153,35 @@ func asked(method string, t Target) []access.Action {
 }
 
 // scopeOf returns the scopes of a token that lets a request pass, as clients put
-// them to the token endpoint (Docker's "Token Scope Documentation").
-func scopeOf(r *http.Request, t Target) string {
+// them to the token endpoint (Docker's "Token Scope Documentation"), but for those
+// of other repositories.
+func scopeOf(method string, t Target) string {
 	if t.Route == RouteCatalog {
 		return "registry:catalog:*"
 	}
-	actions := asked(r.Method, t)
+	actions := asked(method, t)
 	if len(actions) == 0 {
 		return ""
 	}
 	switch scope := "repository:" + t.Repo + ":"; actions[0] {
 	case access.Push:
-		return scope + "pull,push" + sourceScope(r, t)
+		return scope + "pull,push"
 	default:
 		return scope + string(actions[0])
 	}
 }
 
-// sourceScope is for the repository that a blob is to be mounted from.
-func sourceScope(r *http.Request, t Target) string {
+// mountSource is the other repository that a blob is to be mounted from, if the
+// URL names one. What a body names is not known before it has been read; see
+// beginDirect.
+func mountSource(r *http.Request, t Target) []string {
 	if t.Route != RouteUploads || r.URL.RawQuery == "" {
-		return ""
+		return nil
 	}
 	q := r.URL.Query()
 	from := q.Get("from")
 	if !q.Has("mount") || from == t.Repo || !oci.ValidName(from) {
-		return ""
+		return nil
 	}
-	return " repository:" + from + ":pull"
+	return []string{from}
 }

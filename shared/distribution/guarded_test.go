@@ -150,6 +150,13 @@ func TestStrangers(t *testing.T) {
 		{"DELETE", "/v2/public/app/manifests/1", "repository:public/app:delete"},
 		{"DELETE", "/v2/public/app/blobs/" + digest256, "repository:public/app:delete"},
 		{"GET", "/v2/_catalog", "registry:catalog:*"},
+		{"GET", "/v2/closed/app/_oci/ext/discover", "repository:closed/app:pull,push"},
+		{"POST", "/v2/closed/app/_berth/v1/uploads", "repository:closed/app:pull,push"},
+		{"POST", "/v2/public/app/_berth/v1/uploads", "repository:public/app:pull,push"},
+		{"GET", "/v2/public/app/_berth/v1/uploads/x", "repository:public/app:pull,push"},
+		{"PUT", "/v2/closed/app/_berth/v1/uploads/x", "repository:closed/app:pull,push"},
+		{"DELETE", "/v2/public/app/_berth/v1/uploads/x", "repository:public/app:pull,push"},
+		{"POST", "/v2/closed/app/_berth/v1/uploads/x/parts", "repository:closed/app:pull,push"},
 		// What there is not is not told either.
 		{"GET", "/v2/nothing", ""},
 		{"GET", "/v2/closed/App/manifests/1", ""},
@@ -231,6 +238,15 @@ func TestWhatIsDenied(t *testing.T) {
 		{"nobody", "GET", closed + "tags/list", 403, "", ""},
 		{"nobody", "GET", "_catalog", 200, "", ""},
 		{"nobody", "POST", pushing, 403, "", ""},
+		{"nobody", "GET", closed + "_oci/ext/discover", 403, "", ""},
+		{"nobody", "POST", closed + "_berth/v1/uploads", 403, "", ""},
+		{"nobody", "GET", closed + "_berth/v1/uploads/x", 403, "", ""},
+		{"nobody", "DELETE", closed + "_berth/v1/uploads/x", 403, "", ""},
+		{"production", "GET", closed + "_oci/ext/discover", 200, "", ""},
+		{"production", "POST", closed + "_berth/v1/uploads", 403, "", ""},
+		{"courier", "GET", closed + "_oci/ext/discover", 200, "", ""},
+		{"courier", "POST", closed + "_berth/v1/uploads", 404, "", ""}, // this store takes none
+		{"signer", "PUT", closed + "_berth/v1/uploads/x", 404, "", ""},
 		{"nobody", "DELETE", closed + "manifests/dev", 403, "", ""},
 		{"production", "GET", closed + "manifests/release-1", 200, "", ""},
 		{"production", "GET", closed + "manifests/dev", 403, "", ""},
@@ -248,6 +264,8 @@ func TestWhatIsDenied(t *testing.T) {
 		{"root repository:closed/app:pull,push", "POST", pushing + "?mount=" + digest256 + "&from=public/app", 401, tooNarrow,
 			"repository:closed/app:pull,push repository:public/app:pull"},
 		{"production repository:closed/other:pull", "GET", closed + "manifests/release-1", 401, tooNarrow, "repository:closed/app:pull"},
+		{"manager repository:closed/app:pull", "POST", closed + "_berth/v1/uploads", 401, tooNarrow, "repository:closed/app:pull,push"},
+		{"manager repository:closed/app:delete", "DELETE", closed + "_berth/v1/uploads/x", 401, tooNarrow, "repository:closed/app:pull,push"},
 		{"manager repository:closed/app:pull", "POST", pushing, 401, tooNarrow, "repository:closed/app:pull,push"},
 		{"manager repository:closed/app:pull", "PUT", closed + "manifests/release-2", 401, tooNarrow, "repository:closed/app:pull,push"},
 		{"signer repository:closed/app:pull", "POST", pushing, 401, tooNarrow, "repository:closed/app:pull,push"},
@@ -328,6 +346,8 @@ func TestRepositoriesAreNotGuessed(t *testing.T) {
 			{"GET", "/blobs/" + string(oci.SHA256.Sum([]byte("layer")))}, {"GET", "/referrers/" + string(image.Digest)},
 			{"GET", "/blobs/uploads/" + id}, {"PATCH", "/blobs/uploads/" + id}, {"DELETE", "/blobs/uploads/" + id},
 			{"PUT", "/manifests/1"}, {"DELETE", "/manifests/1"}, {"DELETE", "/manifests/" + string(image.Digest)},
+			{"GET", "/_oci/ext/discover"}, {"POST", "/_berth/v1/uploads"}, {"GET", "/_berth/v1/uploads/" + id},
+			{"PUT", "/_berth/v1/uploads/" + id}, {"DELETE", "/_berth/v1/uploads/" + id}, {"POST", "/_berth/v1/uploads/" + id + "/parts"},
 			{"POST", "/blobs/uploads/"}, {"POST", "/blobs/uploads/?from=closed/third&mount=" + string(image.Digest)},
 		} {
 			there, not := ask(who, c.method, "closed/there", c.rest), ask(who, c.method, "closed/other", c.rest)
@@ -345,6 +365,7 @@ func TestNothingIsReadOfWhoMayNotSend(t *testing.T) {
 		for _, c := range []struct{ method, path string }{
 			{"PUT", "/v2/closed/app/manifests/release-1"}, {"PUT", "/v2/closed/app/manifests/" + digest256},
 			{"POST", "/v2/closed/app/blobs/uploads/?digest=" + digest256}, {"PATCH", "/v2/closed/app/blobs/uploads/x"},
+			{"POST", "/v2/closed/app/_berth/v1/uploads"}, {"POST", "/v2/closed/app/_berth/v1/uploads/x/parts"}, {"PUT", "/v2/closed/app/_berth/v1/uploads/x"},
 		} {
 			body := &untouched{}
 			r, w := httptest.NewRequestWithContext(t.Context(), c.method, c.path, body), httptest.NewRecorder()

@@ -82,6 +82,15 @@ var endpoints = map[Route]map[string]endpoint{
 		http.MethodPut:    (*visit).putUpload,
 		http.MethodDelete: (*visit).cancelUpload,
 	},
+	RouteDiscover:      {http.MethodGet: (*visit).discover, http.MethodHead: (*visit).discover},
+	RouteDirectUploads: {http.MethodPost: (*visit).beginDirect},
+	RouteDirectUpload: {
+		http.MethodGet:    (*visit).getDirect,
+		http.MethodHead:   (*visit).getDirect,
+		http.MethodPut:    (*visit).completeDirect,
+		http.MethodDelete: (*visit).abortDirect,
+	},
+	RouteDirectParts: {http.MethodPost: (*visit).signParts},
 }
 
 // A visit is one request, from its start to its end.
@@ -92,6 +101,7 @@ type visit struct {
 	may     access.Decisions   // what they may do in the target's repository
 	target  Target
 	hint    hint
+	sources []string // other repositories that it is to read from
 	told    Exchange
 }
 
@@ -131,6 +141,9 @@ func (v *visit) answer(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (v *visit) dispatch(w http.ResponseWriter, r *http.Request, t Target) error {
+	if t.Route.isDirect() && !v.reg.TakesDirect() {
+		return oci.ErrUnsupported.With(nil, "this registry takes no direct uploads")
+	}
 	methods := endpoints[t.Route]
 	do, ok := methods[r.Method]
 	if !ok {

@@ -48,6 +48,7 @@ func TestMethods(t *testing.T) {
 		"/v2/a/blobs/" + digest256:         "DELETE, GET, HEAD",
 		"/v2/a/blobs/uploads/":             "POST",
 		"/v2/a/blobs/uploads/" + "some-id": "DELETE, GET, HEAD, PATCH, PUT",
+		"/v2/a/_oci/ext/discover":          "GET, HEAD",
 	} {
 		for _, method := range all {
 			a := s.do(method, target, nil)
@@ -82,6 +83,7 @@ func TestHeadIsGet(t *testing.T) {
 		manifestURL("app", "1"), manifestURL("app", string(image.Digest)), manifestURL("app", "2"), manifestURL("app", "sha256:x"),
 		"/v2/app/blobs/" + string(large.Digest), "/v2/app/blobs/" + digest256, "/v2/app/blobs/x",
 		"/v2/app/referrers/" + string(image.Digest), "/v2/app/referrers/x", "/v2/app/blobs/uploads/x", s.begin("app"), "/nowhere",
+		"/v2/app/_oci/ext/discover", "/v2/app/_berth/v1/uploads", "/v2/app/_berth/v1/uploads/x", "/v2/app/_berth/v1/uploads/x?after=x",
 	} {
 		get, head := s.get(target), s.head(target)
 		for _, name := range []string{"Date", "X-Request-Id"} {

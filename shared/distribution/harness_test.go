@@ -37,7 +37,12 @@ func serve(t testing.TB, o registry.Options) *server {
 
 func serveObserved(t testing.TB, o registry.Options, d distribution.Options) *server {
 	t.Helper()
-	web := httptest.NewServer(distribution.New(newRegistry(t, o), d))
+	return serveHandler(t, distribution.New(newRegistry(t, o), d))
+}
+
+func serveHandler(t testing.TB, h http.Handler) *server {
+	t.Helper()
+	web := httptest.NewServer(h)
 	t.Cleanup(web.Close)
 	client := web.Client()
 	client.Transport.(*http.Transport).ExpectContinueTimeout = time.Minute // no body before it is asked for

@@ -68,7 +68,7 @@ func (v *visit) putManifest(w http.ResponseWriter, r *http.Request, t Target) er
 	if err != nil {
 		return err
 	}
-	body, err := v.readManifest(w, r)
+	body, err := readBody(w, r, "manifests", v.reg.Limits().ManifestSize)
 	if err != nil {
 		return err
 	}
@@ -93,11 +93,10 @@ func (v *visit) putManifest(w http.ResponseWriter, r *http.Request, t Target) er
 	return nil
 }
 
-// readManifest reads a body up to the limit. What announces itself as longer is
+// readBody reads a body up to the limit. What announces itself as longer is
 // refused before it is sent.
-func (v *visit) readManifest(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	limit := v.reg.Limits().ManifestSize
-	tooLarge := oci.ErrTooLarge.With(map[string]int64{"limit": limit}, "manifests may have up to %d bytes", limit)
+func readBody(w http.ResponseWriter, r *http.Request, what string, limit int64) ([]byte, error) {
+	tooLarge := oci.ErrTooLarge.With(map[string]int64{"limit": limit}, "%s may have up to %d bytes", what, limit)
 	if r.ContentLength > limit {
 		return nil, tooLarge
 	}

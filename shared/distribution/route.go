@@ -3,6 +3,7 @@ package distribution
 import (
 	"strings"
 
+	"github.com/berthregistry/berth/shared/direct"
 	"github.com/berthregistry/berth/shared/oci"
 )
 
@@ -20,7 +21,18 @@ const (
 	RouteUploads   Route = "uploads"   // /v2/<name>/blobs/uploads/
 	RouteUpload    Route = "upload"    // /v2/<name>/blobs/uploads/<id>
 	RouteNone      Route = "none"      // anything else
+
+	// Of extensions: see direct.go and discover.go.
+	RouteDiscover      Route = "discover"       // /v2/<name>/_oci/ext/discover
+	RouteDirectUploads Route = "direct-uploads" // /v2/<name>/_berth/v1/uploads
+	RouteDirectUpload  Route = "direct-upload"  // /v2/<name>/_berth/v1/uploads/<id>
+	RouteDirectParts   Route = "direct-parts"   // /v2/<name>/_berth/v1/uploads/<id>/parts
 )
+
+// isDirect says whether a route is one of direct transfer.
+func (r Route) isDirect() bool {
+	return r == RouteDirectUploads || r == RouteDirectUpload || r == RouteDirectParts
+}
 
 // A Target is what a path points to. What the route does not have is zero.
 type Target struct {
@@ -60,6 +72,14 @@ func (t Target) Path() string {
 		return "/v2/" + t.Repo + "/blobs/" + string(t.Digest)
 	case RouteUploads, RouteUpload:
 		return "/v2/" + t.Repo + "/blobs/uploads/" + t.Upload
+	case RouteDiscover:
+		return "/v2/" + t.Repo + discover
+	case RouteDirectUploads:
+		return "/v2/" + t.Repo + directUploads
+	case RouteDirectUpload:
+		return "/v2/" + t.Repo + directUploads + "/" + t.Upload
+	case RouteDirectParts:
+		return "/v2/" + t.Repo + directUploads + "/" + t.Upload + "/" + directParts
 	}
 	return ""
 }
@@ -82,7 +102,10 @@ func Parse(path string) (Target, error) {
 	case rest == "/_catalog":
 		return Target{Route: RouteCatalog}, nil
 	}
-	t, name, last := split(rest[1:])
+	t, name, last := splitExtension(rest[1:])
+	if t.Route == RouteNone {
+		t, name, last = split(rest[1:])
+	}
 	if t.Route == RouteNone || name == "" {
 		return Target{Route: RouteNone}, oci.ErrUnsupported.With(nil, "no such endpoint")
 	}
@@ -97,7 +120,7 @@ func Parse(path string) (Target, error) {
 		t.Ref, err = oci.ParseReference(last)
 	case RouteBlob, RouteReferrers:
 		t.Digest, err = oci.ParseDigest(last)
-	case RouteUpload:
+	case RouteUpload, RouteDirectUpload, RouteDirectParts:
 		t.Upload, err = parseUpload(last)
 	}
 	return t, err
@@ -133,6 +156,34 @@ func split(rest string) (t Target, name, last string) {
 	} {
 		if name, ok := strings.CutSuffix(head, k.infix); ok {
 			return Target{Route: k.route}, name, last
+		}
+	}
+	return Target{Route: RouteNone}, "", ""
+}
+
+// The paths of extensions behind a name.
+const (
+	discover      = "/_oci/ext/discover"
+	directUploads = "/" + direct.Uploads
+	directParts   = "parts"
+)
+
+// splitExtension finds the routes of extensions. No segment of a name begins with
+// an underscore, so the name ends where the extension begins.
+func splitExtension(rest string) (t Target, name, last string) {
+	if name, ok := strings.CutSuffix(rest, discover); ok {
+		return Target{Route: RouteDiscover}, name, ""
+	}
+	if name, below, ok := strings.Cut(rest, directUploads); ok {
+		switch below := strings.SplitN(below, "/", 4); {
+		case below[0] != "":
+			// it only begins like the extension
+		case len(below) == 1:
+			return Target{Route: RouteDirectUploads}, name, ""
+		case len(below) == 2:
+			return Target{Route: RouteDirectUpload}, name, below[1]
+		case len(below) == 3 && below[2] == directParts:
+			return Target{Route: RouteDirectParts}, name, below[1]
 		}
 	}
 	return Target{Route: RouteNone}, "", ""

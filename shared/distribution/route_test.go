@@ -43,6 +43,19 @@ func TestParse(t *testing.T) {
 		"/v2/a/blobs/uploads/some-id":            {Route: distribution.RouteUpload, Repo: "a", Upload: "some-id"},
 		"/v2/a/blobs/uploads/uploads":            {Route: distribution.RouteUpload, Repo: "a", Upload: "uploads"},
 		"/v2/a/blobs/uploads/blobs/uploads/id":   {Route: distribution.RouteUpload, Repo: "a/blobs/uploads", Upload: "id"},
+
+		"/v2/a/_oci/ext/discover":                    {Route: distribution.RouteDiscover, Repo: "a"},
+		"/v2/oci/ext/discover/_oci/ext/discover":     {Route: distribution.RouteDiscover, Repo: "oci/ext/discover"},
+		"/v2/a/_berth/v1/uploads":                    {Route: distribution.RouteDirectUploads, Repo: "a"},
+		"/v2/a/blobs/uploads/_berth/v1/uploads":      {Route: distribution.RouteDirectUploads, Repo: "a/blobs/uploads"},
+		"/v2/berth/v1/uploads/_berth/v1/uploads/id":  {Route: distribution.RouteDirectUpload, Repo: "berth/v1/uploads", Upload: "id"},
+		"/v2/a/_berth/v1/uploads/parts":              {Route: distribution.RouteDirectUpload, Repo: "a", Upload: "parts"},
+		"/v2/a/_berth/v1/uploads/blobs":              {Route: distribution.RouteDirectUpload, Repo: "a", Upload: "blobs"},
+		"/v2/a/tags/list/_berth/v1/uploads/id/parts": {Route: distribution.RouteDirectParts, Repo: "a/tags/list", Upload: "id"},
+		"/v2/a/_berth/v1/uploads/parts/parts":        {Route: distribution.RouteDirectParts, Repo: "a", Upload: "parts"},
+		"/v2/a/_berth/v1/uploads/manifests/parts":    {Route: distribution.RouteDirectParts, Repo: "a", Upload: "manifests"},
+		"/v2/a/manifests/_berth":                     {Route: distribution.RouteManifest, Repo: "a", Ref: oci.Reference{Tag: "_berth"}},
+		"/v2/a/blobs/uploads/_berth":                 {Route: distribution.RouteUpload, Repo: "a", Upload: "_berth"},
 	} {
 		got, err := distribution.Parse(path)
 		if err != nil || got != want {
@@ -93,6 +106,25 @@ func TestParseRefuses(t *testing.T) {
 		"/v2/a/blobs/uploads/..":               oci.ErrUploadUnknown,
 		"/v2/a/blobs/uploads/\xff\xfe":         oci.ErrUploadUnknown,
 		"/v2/a/blobs/uploads/%2e%2e":           oci.ErrUploadUnknown,
+
+		"/v2/a/_oci/ext/discover/":                  oci.ErrUnsupported,
+		"/v2/A/_oci/ext/discover":                   oci.ErrNameInvalid,
+		"/v2/_berth/v1/uploads":                     oci.ErrUnsupported,
+		"/v2//_berth/v1/uploads":                    oci.ErrUnsupported,
+		"/v2/a/_berth/v2/uploads":                   oci.ErrUnsupported,
+		"/v2/a/_berth/v1/uploadsx":                  oci.ErrUnsupported,
+		"/v2/a/_berth/v1/uploads/x/y":               oci.ErrUnsupported,
+		"/v2/a/_berth/v1/uploads/x/parts/":          oci.ErrUnsupported,
+		"/v2/a/_berth/v1/uploads/x/y/parts":         oci.ErrUnsupported,
+		"/v2/a/_berth/v1/uploads/_berth/v1/uploads": oci.ErrUnsupported,
+		"/v2/a/_berth/v1/uploads/tags/list":         oci.ErrNameInvalid,
+		"/v2/a/_berth/v1/uploads/manifests/x":       oci.ErrNameInvalid,
+		"/v2/a\n/_berth/v1/uploads":                 oci.ErrNameInvalid,
+		"/v2/a/_berth/v1/uploads/":                  oci.ErrUploadUnknown,
+		"/v2/a/_berth/v1/uploads//parts":            oci.ErrUploadUnknown,
+		"/v2/a/_berth/v1/uploads/../parts":          oci.ErrUploadUnknown,
+		"/v2/a/_berth/v1/uploads/" + long:           oci.ErrUploadUnknown,
+		"/v2/a/_berth/v1/uploads/\xff/parts":        oci.ErrUploadUnknown,
 	} {
 		got, err := distribution.Parse(path)
 		if !errors.Is(err, want) {
@@ -110,6 +142,7 @@ func FuzzParse(f *testing.F) {
 	for _, path := range []string{
 		"/v2/", "/v2/_catalog", "/v2/a/b/tags/list", "/v2/a/manifests/x", "/v2/a/blobs/" + digest256,
 		"/v2/a/referrers/" + digest512, "/v2/a/blobs/uploads/", "/v2/a/blobs/uploads/x", "/v2/blobs/uploads/manifests/uploads",
+		"/v2/a/_oci/ext/discover", "/v2/a/b/_berth/v1/uploads", "/v2/a/_berth/v1/uploads/x", "/v2/a/_berth/v1/uploads/x/parts",
 	} {
 		f.Add(path)
 	}
@@ -138,28 +171,30 @@ func FuzzParse(f *testing.F) {
 func TestHostileURLs(t *testing.T) {
 	s := serve(t, registry.Options{})
 	for path, want := range map[string]int{
-		"/v2/a%2Fb/tags/list":                                    http.StatusNotFound, // is a/b
-		"/v2/a%00b/tags/list":                                    http.StatusBadRequest,
-		"/v2/%2e%2e/%2e%2e/etc/passwd/tags/list":                 http.StatusBadRequest,
-		"/v2/../../etc/passwd":                                   http.StatusNotFound,
-		"/v2/a/../../../manifests/latest":                        http.StatusBadRequest,
-		"/v2/a/%2e/tags/list":                                    http.StatusBadRequest,
-		"/v2/a%0d%0aX-Evil:%201/tags/list":                       http.StatusBadRequest,
-		"/v2/%F0%9F%90%B3/tags/list":                             http.StatusBadRequest,
-		"/v2/%FF%FE/tags/list":                                   http.StatusBadRequest,
-		"/v2/" + strings.Repeat("a", 300) + "/tags/list":         http.StatusBadRequest,
-		"/v2/" + strings.Repeat("%0a", 100_000) + "/tags/list":   http.StatusBadRequest,
-		"/v2/" + strings.Repeat("a/", 200_000) + "tags/list":     http.StatusBadRequest,
-		"/v2/a/manifests/" + strings.Repeat("%01", 100_000):      http.StatusNotFound,
-		"/v2/a/manifests/sha256:" + strings.Repeat("a", 300_000): http.StatusBadRequest,
-		"/v2/a/blobs/" + strings.Repeat("%01", 100_000):          http.StatusBadRequest,
-		"/v2/a/blobs/sha256:" + digest256[7:] + "%0d%0aX:1":      http.StatusBadRequest,
-		"/v2/a/blobs/uploads/" + strings.Repeat("%01", 100_000):  http.StatusNotFound,
-		"/v2/a/blobs/uploads/%2e%2e%2f%2e%2e%2fetc":              http.StatusNotFound,
-		"/v2/a/referrers/" + digest256 + "%00":                   http.StatusBadRequest,
-		"/v2/a/tags/list?last=" + strings.Repeat("%01", 100_000): http.StatusBadRequest,
-		"/v2/_catalog?last=" + strings.Repeat("a", 300_000):      http.StatusBadRequest,
-		"/v2/_catalog?n=%zz&last=%zz":                            http.StatusOK, // no parameter at all
+		"/v2/a%2Fb/tags/list":                                       http.StatusNotFound, // is a/b
+		"/v2/a%00b/tags/list":                                       http.StatusBadRequest,
+		"/v2/%2e%2e/%2e%2e/etc/passwd/tags/list":                    http.StatusBadRequest,
+		"/v2/../../etc/passwd":                                      http.StatusNotFound,
+		"/v2/a/../../../manifests/latest":                           http.StatusBadRequest,
+		"/v2/a/%2e/tags/list":                                       http.StatusBadRequest,
+		"/v2/a%0d%0aX-Evil:%201/tags/list":                          http.StatusBadRequest,
+		"/v2/%F0%9F%90%B3/tags/list":                                http.StatusBadRequest,
+		"/v2/%FF%FE/tags/list":                                      http.StatusBadRequest,
+		"/v2/" + strings.Repeat("a", 300) + "/tags/list":            http.StatusBadRequest,
+		"/v2/" + strings.Repeat("%0a", 100_000) + "/tags/list":      http.StatusBadRequest,
+		"/v2/" + strings.Repeat("a/", 200_000) + "tags/list":        http.StatusBadRequest,
+		"/v2/a/manifests/" + strings.Repeat("%01", 100_000):         http.StatusNotFound,
+		"/v2/a/manifests/sha256:" + strings.Repeat("a", 300_000):    http.StatusBadRequest,
+		"/v2/a/blobs/" + strings.Repeat("%01", 100_000):             http.StatusBadRequest,
+		"/v2/a/blobs/sha256:" + digest256[7:] + "%0d%0aX:1":         http.StatusBadRequest,
+		"/v2/a/blobs/uploads/" + strings.Repeat("%01", 100_000):     http.StatusNotFound,
+		"/v2/a/blobs/uploads/%2e%2e%2f%2e%2e%2fetc":                 http.StatusNotFound,
+		"/v2/a/_berth/v1/uploads/" + strings.Repeat("%01", 100_000): http.StatusNotFound,
+		"/v2/a/_berth/v1/uploads/%2e%2e%2fparts":                    http.StatusNotFound,
+		"/v2/a/referrers/" + digest256 + "%00":                      http.StatusBadRequest,
+		"/v2/a/tags/list?last=" + strings.Repeat("%01", 100_000):    http.StatusBadRequest,
+		"/v2/_catalog?last=" + strings.Repeat("a", 300_000):         http.StatusBadRequest,
+		"/v2/_catalog?n=%zz&last=%zz":                               http.StatusOK, // no parameter at all
 	} {
 		if a := s.get(path); a.status != want {
 			t.Errorf("GET %.80s = %d %.200s, want %d", path, a.status, a.body, want)
