@@ -18,12 +18,15 @@ func audited(x *distribution.Exchange) bool {
 // changed says whether others may find the registry changed by a request. The
 // parts of an upload are not seen by anybody before its end. What went wrong on
 // our side, or was not waited for, may have happened: also where a store was too
-// busy to say so, which is answered with 429.
+// busy to say so, which is answered with 429. A PUT that is answered with 202 is a
+// direct upload that is complete, and of which nobody tells when it can be seen.
 func changed(x *distribution.Exchange) bool {
 	perhaps := x.Status == http.StatusTooManyRequests || x.Status >= 499
 	switch x.Method {
-	case http.MethodPost, http.MethodPut:
-		return perhaps || x.Status == http.StatusCreated
+	case http.MethodPost:
+		return perhaps || x.Status == http.StatusCreated || x.Mounted > 0
+	case http.MethodPut:
+		return perhaps || x.Status == http.StatusCreated || x.Status == http.StatusAccepted
 	case http.MethodDelete:
 		return perhaps || x.Status == http.StatusAccepted
 	}
@@ -44,6 +47,7 @@ func (l *Log) audit(ctx context.Context, x *distribution.Exchange) {
 	)
 	a = text(a, "tags", strings.Join(x.Tags, " "))
 	a = text(a, "hint", x.Hint)
+	a = count(a, "mounted", x.Mounted)
 	a = append(a, slog.Bool("allowed", !x.Denied), slog.Int("status", x.Status))
 	a = text(a, "rule", x.Rule)
 	a = text(a, "address", x.Address)

@@ -37,6 +37,17 @@ func TestAuditOfAChange(t *testing.T) {
 	}
 }
 
+// The beginning of a direct transfer is of many blobs, and may mount some of them.
+func TestAuditOfMounts(t *testing.T) {
+	x := push()
+	x.Method, x.Route, x.Ref, x.Tags, x.Status, x.Mounted = "POST", "direct-uploads", "", nil, 200, 3
+	want := "level=INFO msg=audit principal=robot:ci action=push method=POST route=direct-uploads repository=team/app reference=\"\" " +
+		"hint=1 mounted=3 allowed=true status=200 rule=\"builders push\" address=203.0.113.24 request_id=6HV3ZQ\n"
+	if got := audit(t, x); got != want {
+		t.Errorf("line:\n got %swant %s", got, want)
+	}
+}
+
 func TestAuditOfADenial(t *testing.T) {
 	x := push()
 	x.Principal, x.Rule, x.Status, x.Denied = "", "", 401, true
@@ -68,6 +79,9 @@ func TestWhatIsAudited(t *testing.T) {
 		{"upload given up", "DELETE", "user:alice", 204, false, false},
 		{"blob", "PUT", "user:alice", 201, false, true},
 		{"blob mounted, or in one piece", "POST", "user:alice", 201, false, true},
+		{"direct upload begun", "POST", "user:alice", 200, false, false},
+		{"direct upload complete", "PUT", "user:alice", 202, false, true},
+		{"direct upload given up", "DELETE", "user:alice", 204, false, false},
 		{"deletion", "DELETE", "user:alice", 202, false, true},
 		{"deletion with an unknown outcome", "DELETE", "user:alice", 500, false, true},
 		{"push with an unknown outcome", "PUT", "user:alice", 500, false, true},

@@ -61,9 +61,8 @@ func (l *Log) request(ctx context.Context, level slog.Level, x *distribution.Exc
 	if x.Pull {
 		a = append(a, slog.Bool("pull", true))
 	}
-	if x.Redirected > 0 {
-		a = append(a, slog.Int64("redirected", x.Redirected))
-	}
+	a = count(a, "redirected", x.Redirected)
+	a = count(a, "mounted", x.Mounted)
 	a = text(a, "principal", x.Principal)
 	a = text(a, "action", x.Action)
 	a = text(a, "rule", x.Rule)
@@ -81,6 +80,14 @@ func text(a []slog.Attr, name, value string) []slog.Attr {
 		return a
 	}
 	return append(a, slog.String(name, value))
+}
+
+// count adds a number that is not zero.
+func count[T int | int64](a []slog.Attr, name string, n T) []slog.Attr {
+	if n == 0 {
+		return a
+	}
+	return append(a, slog.Int64(name, int64(n)))
 }
 
 func (l *Log) write(ctx context.Context, level slog.Level, message string, a []slog.Attr) {

@@ -49,11 +49,11 @@ func TestLine(t *testing.T) {
 func TestLineOfSomebody(t *testing.T) {
 	var out bytes.Buffer
 	x := pull()
-	x.Tag, x.Hint, x.Pull, x.Redirected = "1", "1@sha256:0", true, 5678
+	x.Tag, x.Hint, x.Pull, x.Redirected, x.Mounted = "1", "1@sha256:0", true, 5678, 2
 	x.Principal, x.Action, x.Rule, x.Address = "user:alice", "pull", "all of us", "203.0.113.24"
 	text(&out, slog.LevelInfo).Write(t.Context(), x, slog.Bool("cold", true))
 	want := "level=INFO msg=request method=GET route=manifest repository=team/app reference=1 " +
-		"status=200 bytes=1234 duration=250µs request_id=6HV3ZQ tag=1 hint=1@sha256:0 pull=true redirected=5678 " +
+		"status=200 bytes=1234 duration=250µs request_id=6HV3ZQ tag=1 hint=1@sha256:0 pull=true redirected=5678 mounted=2 " +
 		"principal=user:alice action=pull rule=\"all of us\" address=203.0.113.24 cold=true\n"
 	if out.String() != want {
 		t.Errorf("line:\n got %swant %s", out.String(), want)
