@@ -58,6 +58,9 @@ func (b *body) turn() {
 	b.current, b.err = b.reader.next()
 	if b.err != nil {
 		b.current = nil
+		if b.err != io.EOF {
+			b.err = &final{b.err} // the source has tried what it could
+		}
 	}
 	b.rest = b.current
 }

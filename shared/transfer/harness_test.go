@@ -225,4 +225,3 @@ func balanced(t testing.TB, e *Engine) {
 	}
 	e.budget.room.Release(e.budget.total)
 }
-

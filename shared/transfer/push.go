@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/berthregistry/berth/shared/oci"
@@ -32,5 +33,9 @@ func (r *Repository) push(ctx context.Context, d oci.Descriptor, from Source, w 
 	if d.Size <= small {
 		return r.pushSmall(ctx, d, from, w)
 	}
-	return Plain, r.pushPlain(ctx, d, from, w)
+	way, err := r.pushDirect(ctx, d, from, w)
+	if errors.Is(err, errNoDirect) {
+		way, err = Plain, r.pushPlain(ctx, d, from, w)
+	}
+	return way, err
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"oras.land/oras-go/v2/registry/remote"
@@ -27,6 +28,8 @@ type Repository struct {
 	client doer
 	base   *url.URL // ends in /v2/<name>/
 	hint   string
+
+	refuses atomic.Bool // direct transfer, if not for all of the registry
 
 	mu    sync.Mutex
 	begun map[oci.Digest]direct.Blob // what Standing has begun, for Push

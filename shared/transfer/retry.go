@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -31,19 +32,33 @@ func (e *Engine) again(ctx context.Context, what string, attempt func() error) e
 // onwards is again for what comes nearer to its end even if it fails: tries count
 // from the last one that did.
 func (e *Engine) onwards(ctx context.Context, what string, attempt func() (nearer bool, err error)) error {
+	return e.upTo(ctx, tries, what, attempt)
+}
+
+// upTo is onwards with a number of tries.
+func (e *Engine) upTo(ctx context.Context, most int, what string, attempt func() (nearer bool, err error)) error {
 	for n := 1; ; n++ {
 		nearer, err := attempt()
 		if nearer {
 			n = 1
 		}
-		if err == nil || n == tries || !worthAgain(ctx, err) {
+		if err == nil || !worthAgain(ctx, err) {
 			return err
+		}
+		if n >= most {
+			return &final{fmt.Errorf("%w (tried %d times)", err, n)}
 		}
 		if err := e.rest(ctx, what, n, err); err != nil {
 			return err
 		}
 	}
 }
+
+// A final error is one that is not worth another try of anything around it.
+type final struct{ err error }
+
+func (f *final) Error() string { return f.err.Error() }
+func (f *final) Unwrap() error { return f.err }
 
 // rest waits after the nth try failed with err. It returns an error if ctx ends.
 func (e *Engine) rest(ctx context.Context, what string, n int, err error) error {
@@ -78,8 +93,12 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // worthAgain says whether the same may succeed a little later.
 func worthAgain(ctx context.Context, err error) bool {
-	if ctx.Err() != nil {
+	var over *final
+	if ctx.Err() != nil || errors.As(err, &over) {
 		return false
+	}
+	if errors.Is(err, errExpired) {
+		return true
 	}
 	var r *refusal
 	if errors.As(err, &r) {
@@ -123,7 +142,8 @@ func (r *refusal) passing() bool {
 		return false
 	}
 	// S3 answers some of these with status 400.
-	return r.status >= 500 || r.has("RequestTimeout", "SlowDown", "InternalError", "ServiceUnavailable", "TOOMANYREQUESTS")
+	return r.status >= 500 || r.has("RequestTimeout", "SlowDown", "InternalError", "ServiceUnavailable", "TOOMANYREQUESTS",
+		"OperationAborted", "ConditionalRequestConflict")
 }
 
 // retryAfter reads the header of that name: seconds, or a date.

@@ -7,8 +7,6 @@ import (
 	"net/url"
 	"strconv"
 
-	"oras.land/oras-go/v2/registry/remote/errcode"
-
 	"github.com/berthregistry/berth/shared/oci"
 )
 
@@ -85,17 +83,11 @@ func (p *plainPush) run(ctx context.Context) error {
 		if err == nil {
 			err = p.finish(ctx)
 		}
-		if err == nil || n == maxSessions || !isLost(err) {
+		if err == nil || n == maxSessions || !isLostUpload(err) {
 			return err
 		}
 		p.session = session{}
 	}
-}
-
-// isLost says whether a registry does not know an upload.
-func isLost(err error) bool {
-	return refusedWith(err, http.StatusNotFound, http.StatusGone) ||
-		refusedAs(err, errcode.ErrorCodeBlobUploadUnknown)
 }
 
 func (p *plainPush) begin(ctx context.Context) (err error) {
@@ -231,10 +223,20 @@ func (p *plainPush) finish(ctx context.Context) error {
 			discard(resp)
 			return nil
 		}
-		if sent && isLost(err) && p.r.has(ctx, p.d.Digest) {
+		if sent && isLostUpload(err) && p.r.has(ctx, p.d.Digest) {
 			return nil // it happened, and the answer was lost
 		}
 		sent = true
 		return err
 	})
+}
+
+// abort gives up an upload.
+func (p *plainPush) abort(ctx context.Context) error {
+	resp, err := p.r.do(ctx, call{method: http.MethodDelete, url: p.at}, http.StatusNoContent, http.StatusOK, http.StatusAccepted, http.StatusNotFound)
+	if err != nil {
+		return fmt.Errorf("give up an upload: %w", err)
+	}
+	discard(resp)
+	return nil
 }

@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -22,7 +23,12 @@ func (r *Repository) Standing(ctx context.Context, blobs, manifests []oci.Descri
 			return nil, err
 		}
 	}
-	return r.standPlain(r.pushing(ctx), blobs, manifests, from)
+	ctx = r.pushing(ctx)
+	out, err := r.standDirect(ctx, blobs, manifests, from)
+	if errors.Is(err, errNoDirect) {
+		return r.standPlain(ctx, blobs, manifests, from)
+	}
+	return out, err
 }
 
 // standPlain asks for each by itself.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"sync"
 
 	"github.com/berthregistry/berth/shared/oci"
@@ -150,40 +149,4 @@ func (s *Stream) drop() {
 		s.r.engine.budget.put(s.part)
 	}
 	s.part, s.fill = nil, 0
-}
-
-// uplink begins to send a stream.
-func (r *Repository) uplink(ctx context.Context, size int64) (uplink, error) {
-	p := &plainPush{r: r, w: silent{}}
-	if err := p.begin(ctx); err != nil {
-		return nil, err
-	}
-	return &plainLink{p, ctx}, nil
-}
-
-// A plainLink sends a stream through the registry, part by part.
-type plainLink struct {
-	push *plainPush
-	ctx  context.Context
-}
-
-func (l *plainLink) send(p []byte) error {
-	defer l.push.r.engine.budget.put(p)
-	l.push.from = &window{l.push.d.Size, p}
-	l.push.d.Size += int64(len(p))
-	return l.push.send(l.ctx)
-}
-
-func (l *plainLink) finish(ctx context.Context, d oci.Descriptor) (Way, error) {
-	l.push.d = d
-	return Plain, l.push.finish(ctx)
-}
-
-func (l *plainLink) abort(ctx context.Context) error {
-	resp, err := l.push.r.do(ctx, call{method: http.MethodDelete, url: l.push.at}, http.StatusNoContent, http.StatusOK, http.StatusAccepted, http.StatusNotFound)
-	if err != nil {
-		return fmt.Errorf("give up an upload: %w", err)
-	}
-	discard(resp)
-	return nil
 }

@@ -51,3 +51,10 @@ func (t *tally) undo() {
 		t.w.Moved(t.d, -n)
 	}
 }
+
+// adopt takes over what another has told.
+func (t *tally) adopt(other *tally) {
+	t.mu.Lock()
+	t.n += other.n
+	t.mu.Unlock()
+}

@@ -1,0 +1,231 @@
+package transfer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"oras.land/oras-go/v2/registry/remote/auth"
+	"oras.land/oras-go/v2/registry/remote/errcode"
+
+	"github.com/berthregistry/berth/shared/direct"
+	"github.com/berthregistry/berth/shared/oci"
+)
+
+// errNoDirect is a registry that does not know direct transfer.
+var errNoDirect = errors.New("the registry does not know direct transfer")
+
+// curious is how often a registry is tried of which nothing is known yet.
+const curious = 3
+
+// begin asks what is to be done about blobs. Whether a registry knows direct
+// transfer is learnt from its first answer: other registries are bothered once.
+func (r *Repository) begin(ctx context.Context, b direct.Begin) (begun direct.Begun, err error) {
+	knows, known := r.engine.knows(r.base.Host)
+	if known && !knows || r.refuses.Load() {
+		return begun, errNoDirect
+	}
+	n := tries
+	if !known {
+		n = curious
+	}
+	err = r.engine.upTo(ctx, n, "begin", func() (bool, error) {
+		if err := r.ask(ctx, http.MethodPost, r.at(direct.Uploads), b, &begun); err != nil {
+			return false, err
+		}
+		return false, r.checkBegun(b, begun)
+	})
+	switch {
+	case err == nil:
+		r.engine.learn(r.base.Host, true)
+		return begun, nil
+	case isUnknownRoute(err), !known && errors.Is(err, errAnswer):
+		if !known {
+			r.engine.learn(r.base.Host, false)
+		}
+		return begun, errNoDirect
+	case !known && isRefusal(err):
+		// It may answer so whatever it does not know. If it means what it says, it
+		// will say it again.
+		r.refuses.Store(true)
+		return begun, errNoDirect
+	}
+	return begun, err
+}
+
+// isUnknownRoute says whether a registry has nothing at the place it was asked at.
+func isUnknownRoute(err error) bool {
+	return refusedWith(err, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented) ||
+		refusedAs(err, errcode.ErrorCodeUnsupported)
+}
+
+func isRefusal(err error) bool {
+	var r *refusal
+	return errors.As(err, &r)
+}
+
+// ask sends one value as JSON and reads another. There may be none to send.
+func (r *Repository) ask(ctx context.Context, method string, at *url.URL, send, receive any) error {
+	c, err := jsonCall(method, at, send)
+	if err != nil {
+		return err
+	}
+	resp, err := r.do(ctx, c, http.StatusOK, http.StatusCreated, http.StatusAccepted)
+	if err != nil {
+		return err
+	}
+	return decode(resp, receive)
+}
+
+func jsonCall(method string, at *url.URL, send any) (call, error) {
+	c := call{method: method, url: at, header: map[string]string{"Accept": "application/json"}}
+	if send == nil {
+		return c, nil
+	}
+	raw, err := json.Marshal(send)
+	if err != nil {
+		return c, fmt.Errorf("write a request: %w", err)
+	}
+	c.body = bytesPayload(raw, nil)
+	c.header["Content-Type"] = "application/json"
+	return c, nil
+}
+
+// checkBegun checks that an answer is one to what was asked.
+func (r *Repository) checkBegun(asked direct.Begin, begun direct.Begun) error {
+	if len(begun.Blobs) != len(asked.Blobs) || len(begun.Manifests) != len(asked.Manifests) {
+		return fmt.Errorf("%w: of %d blobs and %d manifests, %d and %d are told of", errAnswer,
+			len(asked.Blobs), len(asked.Manifests), len(begun.Blobs), len(begun.Manifests))
+	}
+	for i, m := range begun.Manifests {
+		if m.Digest != asked.Manifests[i] {
+			return fmt.Errorf("%w: another manifest than was asked for", errAnswer)
+		}
+	}
+	for i, b := range begun.Blobs {
+		if err := checkBlob(asked.Blobs[i], b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkBlob(asked direct.Wanted, b direct.Blob) error {
+	switch {
+	case b.Digest != asked.Digest:
+		return fmt.Errorf("%w: another blob than was asked for", errAnswer)
+	case !slices.Contains([]direct.State{direct.Present, direct.Mounted, direct.Small, direct.Upload}, b.State):
+		return fmt.Errorf("%w: a blob in the state %.20q", errAnswer, b.State)
+	case b.State != direct.Upload:
+		return nil
+	case b.Upload == nil:
+		return fmt.Errorf("%w: an upload without its status", errAnswer)
+	}
+	return checkStatus(*b.Upload, asked.Size)
+}
+
+// checkStatus checks what is believed of a status: sizes are those of buffers, and
+// the id becomes part of a path.
+func checkStatus(s direct.Status, size int64) error {
+	switch {
+	case s.ID == "" || len(s.ID) > 200 || clip(s.ID) != s.ID:
+		return fmt.Errorf("%w: an upload with the id %.20q", errAnswer, s.ID)
+	case s.State == direct.Open && (s.PartSize < 1 || s.PartSize > direct.MaxPart || parts(size, s.PartSize) > direct.MaxNumber):
+		return fmt.Errorf("%w: parts of %d bytes for a blob of %d", errAnswer, s.PartSize, size)
+	}
+	return nil
+}
+
+// parts is how many parts of a size a blob has.
+func parts(size, part int64) int64 { return (size + part - 1) / part }
+
+// beginBlob asks about one blob, unless Standing has.
+func (r *Repository) beginBlob(ctx context.Context, d oci.Descriptor) (direct.Blob, error) {
+	r.mu.Lock()
+	b, ok := r.begun[d.Digest]
+	delete(r.begun, d.Digest)
+	r.mu.Unlock()
+	if ok {
+		return b, nil
+	}
+	begun, err := r.begin(ctx, direct.Begin{Blobs: []direct.Wanted{{Digest: d.Digest, Size: d.Size}}})
+	if err != nil {
+		return direct.Blob{}, err
+	}
+	return begun.Blobs[0], nil
+}
+
+// standDirect asks about all of them, up to 100 at once.
+func (r *Repository) standDirect(ctx context.Context, blobs, manifests []oci.Descriptor, from []string) (Standing, error) {
+	wanted := make([]direct.Wanted, len(blobs))
+	for i, d := range blobs {
+		wanted[i] = direct.Wanted{Digest: d.Digest, Size: d.Size}
+	}
+	from = r.sources(from)
+	for _, other := range from {
+		ref := r.repo.Reference
+		ref.Repository = other
+		ctx = auth.AppendRepositoryScope(ctx, ref, auth.ActionPull)
+	}
+	if len(from) == 1 { // of several, the registry finds the one
+		for i := range wanted {
+			wanted[i].From = from[0]
+		}
+	}
+	names := make([]oci.Digest, len(manifests))
+	for i, d := range manifests {
+		names[i] = d.Digest
+	}
+	out := Standing{}
+	for len(wanted) > 0 || len(names) > 0 {
+		var b direct.Begin
+		b.Blobs, wanted = cut(wanted, direct.MaxBlobs)
+		b.Manifests, names = cut(names, direct.MaxBlobs)
+		begun, err := r.begin(ctx, b)
+		if err != nil {
+			return nil, err
+		}
+		r.note(begun, out)
+	}
+	return out, nil
+}
+
+// sources are the other repositories that can be named.
+func (r *Repository) sources(from []string) (out []string) {
+	for _, name := range from {
+		if len(out) < direct.MaxSources && oci.ValidName(name) && name != r.repo.Reference.Repository {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+func cut[T any](from []T, n int) (head, rest []T) {
+	n = min(n, len(from))
+	return from[:n], from[n:]
+}
+
+// note keeps the uploads that have begun, and says what is there.
+func (r *Repository) note(begun direct.Begun, out Standing) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, b := range begun.Blobs {
+		switch b.State {
+		case direct.Present:
+			out[b.Digest] = There
+		case direct.Mounted:
+			out[b.Digest] = Mounted
+		case direct.Upload:
+			r.begun[b.Digest] = b
+		}
+	}
+	for _, m := range begun.Manifests {
+		if m.Present {
+			out[m.Digest] = There
+		}
+	}
+}
