@@ -33,7 +33,7 @@ func newS3(c Config) *s3.Client {
 		Credentials:  credentials.StaticCredentialsProvider{Value: c.Credentials},
 		BaseEndpoint: endpoint(c.S3),
 		UsePathStyle: c.S3 != "",
-		HTTPClient:   newTransport(bucketAnswer),
+		HTTPClient:   unhurried{newTransport(bucketAnswer), newTransport(0)},
 		Retryer:      newRetryer(),
 	})
 }

@@ -5,6 +5,7 @@ package wire
 import (
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
@@ -67,6 +68,21 @@ type Config struct {
 	// 4500000. At most 4669440, which is what a function's event holds.
 	RequestLimit int64
 
+	// Verifier is BERTH_VERIFIER, the name or the ARN of the function that
+	// verifies uploads which are too large for VerifyInline. Without it whoever
+	// completes an upload waits until it is verified, and in vain if that takes
+	// longer than a request may.
+	Verifier string
+
+	// VerifyInline is BERTH_VERIFY_INLINE in bytes: up to that size an upload is
+	// verified while the client waits. The default is the registry's, 256 MiB.
+	VerifyInline int64
+
+	// PartLife is BERTH_PART_LIFE, for how many seconds a client may use the URL
+	// of a part. The default is the registry's, an hour; at most 43200, 12 hours.
+	// No URL outlives the credentials that have signed it.
+	PartLife time.Duration
+
 	// Region is AWS_REGION, where table and bucket are. Lambda sets it.
 	Region string
 
@@ -82,6 +98,10 @@ type Config struct {
 	// S3 is AWS_ENDPOINT_URL_S3, the URL of another S3 than the region's. The
 	// bucket is then part of the path and not of the host.
 	S3 string
+
+	// Lambda is AWS_ENDPOINT_URL_LAMBDA, the URL of another Lambda than the
+	// region's.
+	Lambda string
 }
 
 // The words for Access.
@@ -103,6 +123,13 @@ const (
 // event or an answer, beside the rest of its JSON: 10 KB of headers and
 // path, which an event holds several times over.
 const lambdaLimit = (6<<20 - 64<<10) / 4 * 3
+
+// The bounds of VerifyInline, which is what S3 copies in one request, and of
+// PartLife.
+const (
+	maxInline   = 5 << 30
+	maxPartLife = 12 * 60 * 60
+)
 
 // Read reads the environment by lookup, which os.LookupEnv is. Its error names
 // every variable that is missing or makes no sense, in one line, and tells no
@@ -127,8 +154,11 @@ func (e *environment) config() Config {
 		Settings:     e.settings("BERTH_SETTINGS"),
 		LogLevel:     e.level("BERTH_LOG_LEVEL"),
 		CountsHead:   e.choice("BERTH_HEAD_LENGTH", "counted", "kept") == "counted",
-		InlineLimit:  e.bytes("BERTH_INLINE_LIMIT", DefaultInlineLimit),
-		RequestLimit: e.bytes("BERTH_REQUEST_LIMIT", DefaultRequestLimit),
+		InlineLimit:  e.number("BERTH_INLINE_LIMIT", DefaultInlineLimit, 1, lambdaLimit, "bytes"),
+		RequestLimit: e.number("BERTH_REQUEST_LIMIT", DefaultRequestLimit, 1, lambdaLimit, "bytes"),
+		Verifier:     e.function("BERTH_VERIFIER"),
+		VerifyInline: e.number("BERTH_VERIFY_INLINE", 0, 1, maxInline, "bytes"),
+		PartLife:     time.Duration(e.number("BERTH_PART_LIFE", 0, 1, maxPartLife, "seconds")) * time.Second,
 		Region:       e.required("AWS_REGION"),
 		Credentials: aws.Credentials{
 			AccessKeyID:     e.required("AWS_ACCESS_KEY_ID"),
@@ -138,5 +168,6 @@ func (e *environment) config() Config {
 		},
 		DynamoDB: e.url("AWS_ENDPOINT_URL_DYNAMODB"),
 		S3:       e.url("AWS_ENDPOINT_URL_S3"),
+		Lambda:   e.url("AWS_ENDPOINT_URL_LAMBDA"),
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/berthregistry/berth/shared/registry"
 	"github.com/berthregistry/berth/shared/wire"
@@ -50,6 +51,9 @@ func TestDefaults(t *testing.T) {
 	if !c.CountsHead || c.InlineLimit != 4<<20 || c.RequestLimit != 4_500_000 {
 		t.Errorf("got counted %v, inline %d, request %d", c.CountsHead, c.InlineLimit, c.RequestLimit)
 	}
+	if c.Verifier != "" || c.VerifyInline != 0 || c.PartLife != 0 || c.Lambda != "" {
+		t.Errorf("got verifier %q from %d bytes, parts for %v, Lambda at %q", c.Verifier, c.VerifyInline, c.PartLife, c.Lambda)
+	}
 	if c.LogLevel != slog.LevelInfo || c.DynamoDB != "" || c.S3 != "" || c.Credentials.SessionToken != "" {
 		t.Errorf("got level %v, endpoints %q and %q", c.LogLevel, c.DynamoDB, c.S3)
 	}
@@ -69,8 +73,12 @@ func TestAllIsRead(t *testing.T) {
 		"BERTH_HEAD_LENGTH", "kept",
 		"BERTH_INLINE_LIMIT", "1",
 		"BERTH_REQUEST_LIMIT", "4669440",
+		"BERTH_VERIFIER", "arn:aws:lambda:eu-central-1:123456789012:function:team-Verify_1",
+		"BERTH_VERIFY_INLINE", "5368709120",
+		"BERTH_PART_LIFE", "43200",
 		"AWS_SESSION_TOKEN", "token",
 		"AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:8000",
+		"AWS_ENDPOINT_URL_LAMBDA", "http://127.0.0.1:9001",
 		"AWS_ENDPOINT_URL_S3", "https://s3.example",
 	))
 	if err != nil {
@@ -85,8 +93,11 @@ func TestAllIsRead(t *testing.T) {
 	if c.Credentials.AccessKeyID != "AKIDEXAMPLE" || c.Credentials.SecretAccessKey != "hunter2" || c.Credentials.SessionToken != "token" {
 		t.Error("credentials are not those of the environment")
 	}
-	if c.DynamoDB != "http://127.0.0.1:8000" || c.S3 != "https://s3.example" {
-		t.Errorf("got endpoints %q and %q", c.DynamoDB, c.S3)
+	if c.DynamoDB != "http://127.0.0.1:8000" || c.S3 != "https://s3.example" || c.Lambda != "http://127.0.0.1:9001" {
+		t.Errorf("got endpoints %q, %q and %q", c.DynamoDB, c.S3, c.Lambda)
+	}
+	if !strings.HasSuffix(c.Verifier, ":function:team-Verify_1") || c.VerifyInline != 5<<30 || c.PartLife != 12*time.Hour {
+		t.Errorf("got verifier %q from %d bytes, parts for %v", c.Verifier, c.VerifyInline, c.PartLife)
 	}
 	if got := c.Settings.Rules("team/app").ReferrersHeader; got != registry.HeaderOff {
 		t.Errorf("got referrers header %q", got)
@@ -100,7 +111,8 @@ func TestAllIsRead(t *testing.T) {
 func TestNothingIsNotSet(t *testing.T) {
 	env := and("BERTH_PREFIX", "", "BERTH_SETTINGS", "", "BERTH_LOG_LEVEL", "", "BERTH_HEAD_LENGTH", "",
 		"BERTH_INLINE_LIMIT", "", "BERTH_REQUEST_LIMIT", "", "AWS_SESSION_TOKEN", "",
-		"AWS_ENDPOINT_URL_DYNAMODB", "", "AWS_ENDPOINT_URL_S3", "")
+		"BERTH_VERIFIER", "", "BERTH_VERIFY_INLINE", "", "BERTH_PART_LIFE", "",
+		"AWS_ENDPOINT_URL_DYNAMODB", "", "AWS_ENDPOINT_URL_S3", "", "AWS_ENDPOINT_URL_LAMBDA", "")
 	c, err := read(env)
 	if err != nil {
 		t.Fatal(err)
@@ -140,6 +152,11 @@ func TestMistakes(t *testing.T) {
 		{"BERTH_INLINE_LIMIT", "4669441", "from 1 to 4669440"},
 		{"BERTH_REQUEST_LIMIT", "-1", "BERTH_REQUEST_LIMIT"},
 		{"BERTH_REQUEST_LIMIT", "4.5MB", `BERTH_REQUEST_LIMIT is "4.5MB"; want a number of bytes`},
+		{"BERTH_VERIFIER", "verify/../token", `BERTH_VERIFIER is "verify/../token"; want the name or the ARN of a function`},
+		{"BERTH_VERIFY_INLINE", "0", "BERTH_VERIFY_INLINE"},
+		{"BERTH_VERIFY_INLINE", "5368709121", "want a number of bytes from 1 to 5368709120"},
+		{"BERTH_PART_LIFE", "1h", `BERTH_PART_LIFE is "1h"; want a number of seconds from 1 to 43200`},
+		{"AWS_ENDPOINT_URL_LAMBDA", "lambda", "AWS_ENDPOINT_URL_LAMBDA is no URL"},
 		{"BERTH_SETTINGS", "limits:\n  tags-per-push: 12\n  colour: red\n", "BERTH_SETTINGS:3:3: "},
 		{"BERTH_SETTINGS", "repositories: [{pattern: '['}]", "BERTH_SETTINGS:1:"},
 		{"BERTH_URL", "registry.example.com", "BERTH_URL is no URL"},

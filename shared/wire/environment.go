@@ -82,16 +82,29 @@ func (e *environment) level(name string) slog.Level {
 	return level
 }
 
-func (e *environment) bytes(name string, fallback int64) int64 {
+// number returns one within bounds, which are included.
+func (e *environment) number(name string, fallback, least, most int64, unit string) int64 {
 	value := e.get(name)
 	if value == "" {
 		return fallback
 	}
 	n, err := strconv.ParseInt(value, 10, 64)
-	if err != nil || n < 1 || n > lambdaLimit {
-		e.wrong(name, "is %q; want a number of bytes from 1 to %d", value, lambdaLimit)
+	if err != nil || n < least || n > most {
+		e.wrong(name, "is %q; want a number of %s from %d to %d", value, unit, least, most)
 	}
 	return n
+}
+
+// function is a name or an ARN, as far as its characters say.
+func (e *environment) function(name string) string {
+	value := e.get(name)
+	strange := func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == ':')
+	}
+	if strings.ContainsFunc(value, strange) {
+		e.wrong(name, "is %q; want the name or the ARN of a function", value)
+	}
+	return value
 }
 
 func (e *environment) url(name string) string {

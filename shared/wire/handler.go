@@ -31,9 +31,7 @@ const PartSize = 10 << 20
 // nothing between requests but connections, and for some seconds what is in
 // force.
 func Handler(c Config, log *slog.Logger, methods ...string) http.Handler {
-	items := NewTable(c, log)
-	objects := s3.New(newS3(c), c.Bucket, c.Prefix, s3.WithPartSize(PartSize))
-	return serve(c, items, objects, log, methods)
+	return serve(c, NewTable(c, log), newStore(c), log, methods)
 }
 
 // NewTable returns the registry's table.
@@ -41,12 +39,27 @@ func NewTable(c Config, log *slog.Logger) table.Store {
 	return dynamo.New(newDynamoDB(c), nil, c.Table, log)
 }
 
+// newStore returns the registry's objects.
+func newStore(c Config) *s3.Store {
+	return s3.New(newS3(c), c.Bucket, c.Prefix, s3.WithPartSize(PartSize))
+}
+
+// options are those of the registry itself. Without a verifier all uploads are
+// verified by whoever completes them.
+func (c Config) options() registry.Options {
+	o := registry.Options{
+		Rules: c.Settings.Rules, Limits: c.Settings.Limits.ForRegistry(),
+		VerifyInline: c.VerifyInline, PartLife: c.PartLife,
+	}
+	if c.Verifier != "" {
+		o.Verify = newInvoker(c).verify
+	}
+	return o
+}
+
 // serve is all of a Handler but its stores.
 func serve(c Config, items table.Store, objects blobs.Store, log *slog.Logger, methods []string) http.Handler {
-	reg := registry.New(items, objects, registry.Options{
-		Rules:  c.Settings.Rules,
-		Limits: c.Settings.Limits.ForRegistry(),
-	})
+	reg := registry.New(items, objects, c.options())
 	api := distribution.New(reg, distribution.Options{
 		Gate:    gate(c, items, log),
 		Observe: observer(requestlog.New(log)),
@@ -81,13 +94,18 @@ const margin = 500 * time.Millisecond
 // InTime ends a request a moment before Lambda ends the function.
 func InTime(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if end, ok := r.Context().Deadline(); ok {
-			ctx, cancel := context.WithDeadline(r.Context(), end.Add(-margin))
-			defer cancel()
-			r = r.WithContext(ctx)
-		}
-		next.ServeHTTP(w, r)
+		ctx, cancel := inTime(r.Context())
+		defer cancel()
+		next.ServeHTTP(w, r.WithContext(ctx))
 	})
+}
+
+func inTime(ctx context.Context) (context.Context, context.CancelFunc) {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return ctx, func() {}
+	}
+	return context.WithDeadline(ctx, end.Add(-margin))
 }
 
 // only refuses what the routes of the template send to another function, and

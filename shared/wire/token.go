@@ -2,7 +2,6 @@ package wire
 
 import (
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/berthregistry/berth/shared/access/token"
@@ -47,15 +46,7 @@ func ReadToken(lookup func(string) (string, bool)) (TokenConfig, error) {
 }
 
 func (e *environment) life(name string) time.Duration {
-	value := e.get(name)
-	if value == "" {
-		return token.MinLife
-	}
-	n, err := strconv.Atoi(value)
-	life := time.Duration(n) * time.Second
-	if err != nil || life < token.MinLife || life > token.MaxLife {
-		e.wrong(name, "is %q; want a number of seconds from %d to %d", value,
-			int(token.MinLife.Seconds()), int(token.MaxLife.Seconds()))
-	}
-	return life
+	seconds := func(d time.Duration) int64 { return int64(d / time.Second) }
+	n := e.number(name, seconds(token.MinLife), seconds(token.MinLife), seconds(token.MaxLife), "seconds")
+	return time.Duration(n) * time.Second
 }

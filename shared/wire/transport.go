@@ -25,10 +25,10 @@ const (
 )
 
 // How long a service may think before the first byte of its answer. DynamoDB
-// answers in milliseconds; S3 may copy or put together a large object, and then
-// begins its answer in time and ends it late.
+// answers in milliseconds, and so does Lambda to whoever leaves it an event.
 const (
 	tableAnswer  = 4 * time.Second
+	queueAnswer  = 4 * time.Second
 	bucketAnswer = 6 * time.Second
 )
 
@@ -57,4 +57,19 @@ func (t *transport) Do(r *http.Request) (*http.Response, error) {
 		t.CloseIdleConnections()
 	}
 	return resp, err
+}
+
+// unhurried gives S3 all the time that a request has where it copies an object,
+// or puts one together of its parts. It is said to begin the answer early and to
+// end it late; what is copied again because it did not is copied in vain.
+type unhurried struct{ usual, patient *transport }
+
+// Do sends a request.
+func (u unhurried) Do(r *http.Request) (*http.Response, error) {
+	copies := r.Header.Get("X-Amz-Copy-Source") != ""
+	joins := r.Method == http.MethodPost && r.URL.Query().Has("uploadId")
+	if copies || joins {
+		return u.patient.Do(r)
+	}
+	return u.usual.Do(r)
 }

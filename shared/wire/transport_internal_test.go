@@ -225,6 +225,40 @@ func TestAttemptsEndInsideARequest(t *testing.T) {
 	}
 }
 
+// S3 may be silent for as long as it copies an object, or puts one together, and
+// not longer than that with anything else.
+func TestS3TakesItsTime(t *testing.T) {
+	const silent = 300 * time.Millisecond
+	web := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(silent) }))
+	t.Cleanup(web.Close)
+	client := unhurried{newTransport(silent / 3), newTransport(0)}
+	for _, tt := range []struct {
+		method, query, source string
+		patient               bool
+	}{
+		{"PUT", "", "bucket/key", true},
+		{"POST", "uploadId=x", "", true},
+		{"POST", "uploads", "", false},
+		{"PUT", "partNumber=1&uploadId=x", "", false},
+		{"GET", "", "", false},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), tt.method, web.URL+"/bucket/copy?"+tt.query, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tt.source != "" {
+			req.Header.Set("X-Amz-Copy-Source", tt.source)
+		}
+		resp, err := client.Do(req)
+		if err == nil {
+			resp.Body.Close()
+		}
+		if (err == nil) != tt.patient {
+			t.Errorf("%s ?%s of %q: got %v, want patience: %v", tt.method, tt.query, tt.source, err, tt.patient)
+		}
+	}
+}
+
 func TestPause(t *testing.T) {
 	for attempt, most := range map[int]time.Duration{0: firstPause, 1: firstPause, 2: 2 * firstPause, 3: 4 * firstPause, 100: longestPause} {
 		for range 100 {
