@@ -106,6 +106,12 @@ func sendParts(t *testing.T, store *s3.Store, key string, bodies ...[]byte) (id 
 	if err != nil {
 		t.Fatal(err)
 	}
+	sendInto(t, store, key, id, bodies...)
+	return id
+}
+
+func sendInto(t *testing.T, store *s3.Store, key, id string, bodies ...[]byte) {
+	t.Helper()
 	for i, body := range bodies {
 		sum := sha256.Sum256(body)
 		url, header, err := store.PartURL(t.Context(), key, id, blobs.Part{Number: i + 1, Size: int64(len(body)), SHA256: sum[:]}, time.Minute)
@@ -114,7 +120,6 @@ func sendParts(t *testing.T, store *s3.Store, key string, bodies ...[]byte) (id 
 		}
 		sendTo(t, url, header, body)
 	}
-	return id
 }
 
 func sendTo(t *testing.T, url string, header http.Header, body []byte) {

@@ -67,6 +67,9 @@ func (s *Store) copySum(ctx context.Context, key, to string) ([]byte, error) {
 	case err != nil:
 		return nil, fmt.Errorf("copy: %w", err)
 	}
+	if out.CopyObjectResult == nil {
+		return nil, blobs.ErrNoSum
+	}
 	sum := decodeSHA256(out.CopyObjectResult.ChecksumSHA256)
 	if sum == nil {
 		return nil, blobs.ErrNoSum

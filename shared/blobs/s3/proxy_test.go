@@ -27,11 +27,16 @@ const (
 	abortUpload    = "AbortMultipartUpload"
 	listUploads    = "ListMultipartUploads"
 	listObjects    = "ListObjectsV2"
+	listParts      = "ListParts"
+	copyObject     = "CopyObject"
+	deleteTagging  = "DeleteObjectTagging"
 )
 
 func operation(r *http.Request) string {
 	q := r.URL.Query()
 	switch {
+	case r.Method == http.MethodPut && r.Header.Get("X-Amz-Copy-Source") != "" && !q.Has("partNumber"):
+		return copyObject
 	case r.Method == http.MethodPut && r.Header.Get("X-Amz-Copy-Source") != "":
 		return uploadPartCopy
 	case r.Method == http.MethodPut && q.Has("partNumber"):
@@ -48,12 +53,16 @@ func operation(r *http.Request) string {
 		return listUploads
 	case r.Method == http.MethodGet && q.Has("list-type"):
 		return listObjects
+	case r.Method == http.MethodGet && q.Has("uploadId"):
+		return listParts
 	case r.Method == http.MethodGet:
 		return getObject
 	case r.Method == http.MethodHead:
 		return headObject
 	case r.Method == http.MethodDelete && q.Has("uploadId"):
 		return abortUpload
+	case r.Method == http.MethodDelete && q.Has("tagging"):
+		return deleteTagging
 	case r.Method == http.MethodDelete:
 		return deleteObject
 	}
