@@ -1,15 +1,22 @@
 // Package layout keeps images in files: in the folder or the tar of an OCI
 // image layout (image-spec, "OCI Image Layout"), and in the archives of `docker
 // save`.
+//
+// What is read may come from anybody. Nothing is unpacked, no link is followed
+// out of a folder or an archive, and all that is read into memory is bounded.
 package layout
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"sync"
 
 	"github.com/berthregistry/berth/shared/oci"
-	"github.com/berthregistry/berth/shared/transfer"
+	"oras.land/oras-go/v2/errdef"
 )
 
 // A Format is how images are laid out in files.
@@ -22,78 +29,151 @@ const (
 	DockerArchive                   // the same, and what `docker load` looks for in one
 )
 
-// An Image is what a folder or an archive holds. It may be used by several
-// goroutines at once.
-type Image struct{}
+// The names of an image layout (image-spec, "OCI Image Layout").
+const (
+	layoutFile = "oci-layout"
+	indexFile  = "index.json"
+	savedFile  = "manifest.json" // of `docker save`
+)
+
+// maxDocument is the largest JSON document read: an index.json, a manifest, a
+// config. Clients and registries take 4 MiB of a manifest.
+const maxDocument = 8 << 20
+
+// An Image is what a folder or an archive holds: often more than one image. It
+// may be used by several goroutines at once.
+type Image struct {
+	path  string
+	files tree
+	// read finds out what there is, where that takes more than a glance.
+	read func(ctx context.Context) (*contents, error)
+
+	mu        sync.Mutex
+	known     *contents
+	referrers map[oci.Digest][]oci.Descriptor // by subject; nil until somebody asks
+}
+
+// contents is what there is in an image layout.
+type contents struct {
+	entries []entry
+	// What an archive of docker save has not: the manifests, and names of blobs
+	// that are their digests.
+	made map[oci.Digest][]byte
+	at   map[oci.Digest]string
+}
 
 // Open opens an OCI image layout, be it a folder or a tar, or an archive of
 // `docker save`. Which it is, is found by looking inside.
-func Open(path string) (*Image, error) { return nil, fmt.Errorf("open %s: %w", path, errors.ErrUnsupported) }
-
-// Resolve returns the descriptor that a tag, a full name with a tag, or a
-// digest stands for; that of the only image if the reference is empty. Errors:
-// errdef.ErrNotFound.
-func (i *Image) Resolve(ctx context.Context, reference string) (oci.Descriptor, error) {
-	return oci.Descriptor{}, errors.ErrUnsupported
+func Open(path string) (*Image, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("open image: %w", err)
+	}
+	var files tree
+	switch {
+	case info.IsDir():
+		files, err = openFolder(path)
+	case info.Mode().IsRegular():
+		files, err = openArchive(path)
+	default:
+		err = errors.New("it is neither a folder nor a file, and an archive is not read in one stream")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open image %s: %w", path, err)
+	}
+	i := &Image{path: path, files: files}
+	if err := i.recognise(); err != nil {
+		files.Close() // it was only read
+		return nil, fmt.Errorf("open image %s: %w", path, err)
+	}
+	return i, nil
 }
 
-// Manifest returns the bytes of a manifest, verified. Errors: errdef.ErrNotFound.
-func (i *Image) Manifest(ctx context.Context, d oci.Descriptor) ([]byte, error) {
-	return nil, errors.ErrUnsupported
+// recognise finds out which form it has. Docker's archives since version 25
+// are image layouts as well, and say more as such.
+func (i *Image) recognise() error {
+	ctx := context.Background() // a few small files
+	err := checkVersion(ctx, i.files)
+	if err == nil {
+		i.known, err = readIndex(ctx, i.files)
+		return err
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	a, ok := i.files.(*archive)
+	if !ok {
+		return errors.New("it is no OCI image layout: no oci-layout in it")
+	}
+	i.read = func(ctx context.Context) (*contents, error) { return convert(ctx, a) }
+	return a.isSaved()
 }
 
-// Referrers returns the manifests that have subject as theirs.
-func (i *Image) Referrers(ctx context.Context, subject oci.Descriptor) ([]oci.Descriptor, error) {
-	return nil, errors.ErrUnsupported
-}
-
-// Tags returns all tags, sorted, each once.
-func (i *Image) Tags(ctx context.Context) ([]string, error) { return nil, errors.ErrUnsupported }
-
-// Blob opens a blob. Its bytes are not verified. Errors: errdef.ErrNotFound.
-func (i *Image) Blob(ctx context.Context, d oci.Descriptor) (transfer.Source, error) {
-	return nil, errors.ErrUnsupported
+// look returns what there is.
+func (i *Image) look(ctx context.Context) (*contents, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.known == nil {
+		known, err := i.read(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", i.path, err)
+		}
+		i.known = known
+	}
+	return i.known, nil
 }
 
 // Close ends the use of the files. Sources that are open can no more be read.
-func (i *Image) Close() error { return nil }
-
-// A Writer puts images into a folder or an archive. Its methods may be called
-// by several goroutines at once, but for Create, Prepare, Commit and Close.
-type Writer struct{}
-
-// Create begins to write images at path.
-func Create(path string, format Format) (*Writer, error) {
-	return nil, fmt.Errorf("create %s: %w", path, errors.ErrUnsupported)
+func (i *Image) Close() error {
+	if err := i.files.Close(); err != nil {
+		return fmt.Errorf("close image %s: %w", i.path, err)
+	}
+	return nil
 }
 
-// SetName says by what name, such as registry.example.com/team/app, those who
-// load the archive shall know the images. A docker-archive needs it for its
-// tags. It is called before PutManifest.
-func (w *Writer) SetName(repository string) error { return errors.ErrUnsupported }
-
-// Prepare says which blobs and manifests will come: all of them, each with its
-// size. It is called once, before Has, Sink and PutManifest.
-func (w *Writer) Prepare(ctx context.Context, all []oci.Descriptor) error {
-	return errors.ErrUnsupported
+// A tree is files under slash paths. It may be used by several goroutines at
+// once.
+type tree interface {
+	// open opens a regular file. Errors: fs.ErrNotExist.
+	open(ctx context.Context, name string) (*file, error)
+	io.Closer
 }
 
-// Has says whether a blob or manifest is there, whole.
-func (w *Writer) Has(d oci.Descriptor) bool { return false }
-
-// Sink takes a blob, and goes on where an earlier attempt ended.
-func (w *Writer) Sink(ctx context.Context, d oci.Descriptor) (transfer.Sink, error) {
-	return nil, errors.ErrUnsupported
+// A file is bytes that can be read from anywhere.
+type file struct {
+	io.ReaderAt
+	io.Closer
+	size int64
 }
 
-// PutManifest puts a manifest, whose children are there, and points tags at it.
-func (w *Writer) PutManifest(ctx context.Context, d oci.Descriptor, raw []byte, tags []string) error {
-	return errors.ErrUnsupported
+// readDocument reads a small file whole.
+func readDocument(ctx context.Context, files tree, name string) ([]byte, error) {
+	f, err := files.open(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if f.size > maxDocument {
+		return nil, fmt.Errorf("%s has %d bytes, more than %d are not read: %w", name, f.size, maxDocument, errdef.ErrSizeExceedsLimit)
+	}
+	raw := make([]byte, f.size)
+	if err := f.full(raw, 0); err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	return raw, nil
 }
 
-// Commit makes what was put visible, for good. An archive has it once, at the
-// end, when all that Prepare was told is there; a folder as often as one likes.
-func (w *Writer) Commit() error { return errors.ErrUnsupported }
-
-// Close ends the writing. What was not committed stays for the next attempt.
-func (w *Writer) Close() error { return nil }
+// full fills p with the bytes from off on.
+func (f *file) full(p []byte, off int64) error {
+	if off < 0 || off > f.size || int64(len(p)) > f.size-off {
+		return fmt.Errorf("%d bytes at %d are not all within its %d", len(p), off, f.size)
+	}
+	n, err := f.ReadAt(p, off)
+	switch {
+	case n == len(p):
+		return nil
+	case err == io.EOF: // it was longer when it was opened
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
