@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -16,11 +18,11 @@ import (
 )
 
 // newClient returns a client that logs in where it is asked to, with the
-// credentials of berth login or docker login.
+// credentials of berth login or docker login, or else those of podman login.
 func newClient(base *http.Client) (*auth.Client, error) {
-	store, err := credentials.NewStoreFromDocker(credentials.StoreOptions{})
+	store, err := logins()
 	if err != nil {
-		return nil, fmt.Errorf("read Docker's credentials: %w", err)
+		return nil, err
 	}
 	return &auth.Client{
 		Client:     base,
@@ -28,6 +30,46 @@ func newClient(base *http.Client) (*auth.Client, error) {
 		Cache:      auth.NewCache(),
 		Credential: made(credentials.Credential(store)),
 	}, nil
+}
+
+// logins are where credentials are kept on this machine: Docker's come first.
+func logins() (credentials.Store, error) {
+	first, err := credentials.NewStoreFromDocker(credentials.StoreOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("read Docker's credentials: %w", err)
+	}
+	var others []credentials.Store
+	for _, file := range podmanFiles(os.Getenv) {
+		store, err := credentials.NewStore(file, credentials.StoreOptions{})
+		if err != nil {
+			return nil, fmt.Errorf("read podman's credentials in %s: %w", file, err)
+		}
+		others = append(others, store)
+	}
+	return credentials.NewStoreWithFallbacks(first, others...), nil
+}
+
+// podmanFiles are those that podman, skopeo and buildah keep credentials in, by
+// the rules of containers-auth.json(5).
+func podmanFiles(getenv func(string) string) (files []string) {
+	if file := getenv("REGISTRY_AUTH_FILE"); file != "" {
+		return []string{file}
+	}
+	if folder := getenv("XDG_RUNTIME_DIR"); folder != "" {
+		files = append(files, filepath.Join(folder, "containers", "auth.json"))
+	}
+	if folder := cmp.Or(getenv("XDG_CONFIG_HOME"), home(getenv, ".config")); folder != "" {
+		files = append(files, filepath.Join(folder, "containers", "auth.json"))
+	}
+	return files
+}
+
+// home returns a folder in that of the user, or nothing.
+func home(getenv func(string) string, folder string) string {
+	if user := getenv("HOME"); user != "" {
+		return filepath.Join(user, folder)
+	}
+	return ""
 }
 
 // made makes credentials for the registries that they are made for, as

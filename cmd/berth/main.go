@@ -11,15 +11,18 @@ import (
 )
 
 type commands struct {
-	Serve   serve   `cmd:"" help:"Run a registry on this machine."`
-	Login   logIn   `cmd:"" help:"Log this machine in to a registry."`
-	Policy  policy  `cmd:"" help:"Read, change, test and explain who may do what."`
-	Robot   robot   `cmd:"" help:"Make and revoke the access keys of machines."`
-	Keys    keys    `cmd:"" help:"Replace what signs tokens."`
-	Proxy   proxyTo `cmd:"" help:"Stand for a registry on this machine, for clients that send large layers."`
-	Tree    tree    `cmd:"" help:"Draw an image, its platforms and all that refers to it."`
-	Doctor  doctor  `cmd:"" help:"Examine a registry: does its front door do what is assumed?"`
-	Version version `cmd:"" help:"Print the version."`
+	Serve   serve      `cmd:"" help:"Run a registry on this machine."`
+	Push    push       `cmd:"" help:"Push images to a registry, with layers of any size."`
+	Pull    pull       `cmd:"" help:"Pull images from a registry into files."`
+	Copy    copyImages `cmd:"" help:"Copy images from one registry to another."`
+	Login   logIn      `cmd:"" help:"Log this machine in to a registry."`
+	Policy  policy     `cmd:"" help:"Read, change, test and explain who may do what."`
+	Robot   robot      `cmd:"" help:"Make and revoke the access keys of machines."`
+	Keys    keys       `cmd:"" help:"Replace what signs tokens."`
+	Proxy   proxyTo    `cmd:"" help:"Stand for a registry on this machine, for clients that send large layers."`
+	Tree    tree       `cmd:"" help:"Draw an image, its platforms and all that refers to it."`
+	Doctor  doctor     `cmd:"" help:"Examine a registry: does its front door do what is assumed?"`
+	Version version    `cmd:"" help:"Print the version."`
 }
 
 // A terminal is where a command writes, results to out and the rest to err, and

@@ -69,14 +69,8 @@ func (c *tree) open() (*remote.Repository, *absences, error) {
 	return repo, absent, nil
 }
 
-// plain says whether to do without TLS: as it was asked for, else on this
-// machine.
-func (c *tree) plain(host string) bool {
-	if c.PlainHTTP != nil {
-		return *c.PlainHTTP
-	}
-	return isHere(host)
-}
+// plain says whether to do without TLS.
+func (c *tree) plain(host string) bool { return isPlain(c.PlainHTTP, host) }
 
 // isHere says whether a host, with a port or without, is this machine.
 func isHere(host string) bool {

@@ -14,8 +14,9 @@ import (
 // A run does what a walk has found to be done.
 type run struct {
 	*walk
-	tally *tally
-	put   int // manifests
+	tally   *tally
+	planned Plan
+	put     int // manifests
 }
 
 func newRun(w *walk) *run { return &run{walk: w, tally: &tally{Watcher: w.o.Watcher}} }
@@ -30,8 +31,8 @@ func (r *run) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("ask what is there: %w", err)
 	}
-	plan := r.plan(standing)
-	r.tally.Planned(plan)
+	r.planned = r.plan(standing)
+	r.tally.Planned(r.planned)
 	for _, d := range r.blobs {
 		if how, ok := standing[d.Digest]; ok {
 			r.tally.Settled(d, how)
@@ -42,7 +43,7 @@ func (r *run) run(ctx context.Context) error {
 	}
 	// A crash from here on leaves blobs, and later manifests, that no tag shows. The
 	// next run finds them.
-	if err := r.moveBlobs(ctx, plan.Move); err != nil {
+	if err := r.moveBlobs(ctx, r.planned.Move); err != nil {
 		return err
 	}
 	return r.place(ctx)

@@ -9,6 +9,7 @@ import (
 
 // A Summary is what a copy came to.
 type Summary struct {
+	Plan      Plan // what had to be done
 	Images    []Copied
 	Blobs     map[transfer.Way]int // how many got there in which way
 	Bytes     int64                // of the blobs that were moved
@@ -24,7 +25,7 @@ type Copied struct {
 }
 
 func (r *run) summary() Summary {
-	s := Summary{Blobs: r.tally.ways, Bytes: r.tally.bytes, Manifests: r.put}
+	s := Summary{Plan: r.planned, Blobs: r.tally.ways, Bytes: r.tally.bytes, Manifests: r.put}
 	for _, n := range r.order {
 		if n.root {
 			s.Images = append(s.Images, Copied{n.Descriptor, n.tags, n.there, n.left})
