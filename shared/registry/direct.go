@@ -44,16 +44,16 @@ type measures struct {
 	part  int64 // the part size where more are not needed
 	least int64 // of a part, but the last
 	span  int64 // read at once to verify
+	unit  int64 // part sizes are multiples of it
 }
 
-var usualMeasures = measures{small: 4 << 20, part: 16 << 20, least: direct.MinPart, span: 8 << 20}
+var usualMeasures = measures{small: 4 << 20, part: 16 << 20, least: direct.MinPart, span: 8 << 20, unit: 1 << 20}
 
 // partSize is how large the parts of a blob are best: so that they are few, and
 // never more than there can be. A size below 0 is not known.
 func (m measures) partSize(size int64) int64 {
-	const unit = 1 << 20
 	needed := (size + direct.MaxNumber - 1) / direct.MaxNumber
-	return max(m.part, (needed+unit-1)/unit*unit)
+	return max(m.part, (needed+m.unit-1)/m.unit*m.unit)
 }
 
 // A delivery is a direct upload item, read.

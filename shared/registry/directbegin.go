@@ -46,20 +46,31 @@ func (r *Registry) BeginDirect(ctx context.Context, repo string, b direct.Begin)
 	for i, d := range b.Manifests {
 		out.Manifests[i] = direct.Manifest{Digest: d, Present: here[node{d, true}]}
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(beginning)
+	var missing []int
 	for i, w := range b.Blobs {
 		out.Blobs[i] = direct.Blob{Digest: w.Digest, Size: w.Size, State: direct.Present}
-		if here[node{Digest: w.Digest}] {
-			continue
+		if !here[node{Digest: w.Digest}] {
+			missing = append(missing, i)
 		}
-		g.Go(func() (err error) {
-			c := courier{r, store, repo, max(1, listed/len(b.Blobs))}
-			out.Blobs[i].State, out.Blobs[i].Upload, err = c.bring(ctx, w)
-			return err
-		})
 	}
-	return out, g.Wait()
+	c := courier{r, store, repo, max(1, listed/max(1, len(missing)))}
+	return out, abreastOf(ctx, missing, func(ctx context.Context, i int) (err error) {
+		out.Blobs[i].State, out.Blobs[i].Upload, err = c.bring(ctx, b.Blobs[i])
+		return err
+	})
+}
+
+// abreastOf does something for several blobs at once.
+func abreastOf(ctx context.Context, which []int, do func(context.Context, int) error) error {
+	if len(which) == 1 {
+		return do(ctx, which[0])
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(beginning)
+	for _, i := range which {
+		g.Go(func() error { return do(ctx, i) })
+	}
+	return g.Wait()
 }
 
 // here says what the caller sees of all that a Begin names, as StatBlob and

@@ -20,7 +20,7 @@ var weathers = []weather{
 	{name: "calm"},
 	{name: "gusty", fault: 0.1, lose: 0.1, crash: 0.01, hangUp: 0.02},
 	{name: "calm"},
-	{name: "stormy", fault: 0.05, commit: 0.7, crash: 0.02},
+	{name: "stormy", fault: 0.05, commit: 0.7, crash: 0.02, lull: 0.01},
 }
 
 // TestInterleavings runs requests at once, one call of a store at a time, in
@@ -62,7 +62,7 @@ type beginning struct {
 
 func begin(t *testing.T, sc scene) *beginning {
 	tab, obj := newMemTable(), newMemBlobs()
-	clients := sc.set(&stage{newCast(), t, registry.New(tab, obj, registry.Options{})})
+	clients := sc.set(&stage{newCast(), t, registry.New(tab, obj, registry.Options{}).Tiny()})
 	if wrongs := inspect(tab, obj, true); wrongs != nil {
 		t.Fatalf("before anything happened: %q", wrongs)
 	}
@@ -159,7 +159,7 @@ func (b *beginning) replay(path string, from *replay, o op) *replay {
 		return r
 	}
 	r := &replay{table: from.table.clone(), blobs: from.blobs.clone()}
-	r.last = o.perform(context.Background(), registry.New(r.table, r.blobs, registry.Options{}))
+	r.last = o.perform(context.Background(), registry.New(r.table, r.blobs, registry.Options{}).Tiny())
 	r.look()
 	b.known[path] = r
 	return r
@@ -176,7 +176,7 @@ func view(tab *memTable, strict bool) string {
 		kind, name, _ := strings.Cut(key.Sort, "#")
 		line := repo + " " + kind + " " + name
 		switch kind {
-		case "upload", "parent", "sent":
+		case "upload", "direct", "parent", "sent":
 			ok = false
 		case "manifest":
 			// What counts nothing is left by a push that did not arrive, or by

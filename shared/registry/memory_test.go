@@ -191,16 +191,17 @@ type memBlobs struct {
 	made    map[string]string // the state that an object was completed from
 	dead    map[string]bool   // keys that had an object, or were aborted
 	states  int
+	landing
 }
 
 var _ blobs.Store = (*memBlobs)(nil)
 
 func newMemBlobs() *memBlobs {
-	return &memBlobs{map[string]string{}, map[string]string{}, map[string]string{}, map[string]bool{}, 0}
+	return &memBlobs{map[string]string{}, map[string]string{}, map[string]string{}, map[string]bool{}, 0, newLanding()}
 }
 
 func (m *memBlobs) clone() *memBlobs {
-	return &memBlobs{maps.Clone(m.objects), maps.Clone(m.futures), maps.Clone(m.made), maps.Clone(m.dead), m.states}
+	return &memBlobs{maps.Clone(m.objects), maps.Clone(m.futures), maps.Clone(m.made), maps.Clone(m.dead), m.states, m.landing.clone()}
 }
 
 type memObject struct{ io.ReadSeeker }
@@ -261,7 +262,12 @@ func (m *memBlobs) Complete(ctx context.Context, u blobs.Upload) error {
 	return nil
 }
 
-func (m *memBlobs) Abort(ctx context.Context, u blobs.Upload) error { return m.Delete(ctx, u.Key) }
+func (m *memBlobs) Abort(ctx context.Context, u blobs.Upload) error {
+	if ctx.Err() == nil {
+		m.dropParts(u.Key)
+	}
+	return m.Delete(ctx, u.Key)
+}
 
 func (m *memBlobs) Delete(ctx context.Context, key string) error {
 	if ctx.Err() != nil {

@@ -94,7 +94,7 @@ func byTag(tag string) oci.Reference { return oci.Reference{Tag: tag} }
 
 // scenes are what could get in each other's way.
 func scenes() []scene {
-	return slices.Concat(blobScenes, referrerScenes, manifestScenes, uploadScenes, limitedScenes)
+	return slices.Concat(blobScenes, referrerScenes, manifestScenes, uploadScenes, limitedScenes, directScenes)
 }
 
 var blobScenes = []scene{

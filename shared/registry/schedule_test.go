@@ -25,6 +25,7 @@ type weather struct {
 	lose   float64 // a transaction loses to others that nobody sees
 	crash  float64 // the process ends before or behind the call
 	hangUp float64 // its client goes
+	lull   float64 // minutes pass before it
 }
 
 // A fate is what befalls a call: an error instead of it, or instead of its
@@ -79,13 +80,15 @@ type process struct {
 	wants string // the call that it waits for its turn with, "" if it does not
 	token string // of that, if it is a transaction
 	done  bool
+	ended bool // by a crash
+	naps  bool
 }
 
 // spawn starts a process that does work.
 func (s *schedule) spawn(ctx context.Context, name string, work func(*process)) {
 	p := &process{schedule: s, name: name, turn: make(chan fate)}
 	p.ctx, p.hangUp = context.WithCancel(ctx)
-	p.reg = registry.New(turnTable{p}, turnBlobs{p}, registry.Options{})
+	p.reg = registry.New(turnTable{p}, turnBlobs{p}, registry.Options{}).Tiny()
 	s.all = append(s.all, p)
 	go func() {
 		defer p.end()
@@ -104,12 +107,16 @@ func (p *process) end() {
 func (s *schedule) run() {
 	for {
 		synctest.Wait()
-		alive, waiting := s.roll()
+		alive, naps, waiting := s.roll()
 		switch {
 		case alive == 0:
 			return
-		case len(waiting) < alive:
+		case len(waiting)+naps < alive || len(waiting) == 0:
 			time.Sleep(100 * time.Millisecond) // somebody pauses behind a lost race
+			continue
+		case s.rand.Float64() < s.weather.lull:
+			s.note("minutes pass")
+			time.Sleep(10 * time.Minute)
 			continue
 		}
 		p := s.pick(waiting)
@@ -120,19 +127,36 @@ func (s *schedule) run() {
 	}
 }
 
-// roll says how many processes there still are, and which wait for a turn.
-func (s *schedule) roll() (alive int, waiting []*process) {
+// roll says how many processes there still are, how many of them nap, and which
+// wait for a turn.
+func (s *schedule) roll() (alive, naps int, waiting []*process) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range s.all {
 		if !p.done {
 			alive++
 		}
+		if p.naps {
+			naps++
+		}
 		if p.wants != "" {
 			waiting = append(waiting, p)
 		}
 	}
-	return alive, waiting
+	return alive, naps, waiting
+}
+
+// nap lets time pass for a process while the others go on: a minute, or until they
+// are done with what they do.
+func (p *process) nap() {
+	set := func(naps bool) {
+		p.schedule.mu.Lock()
+		defer p.schedule.mu.Unlock()
+		p.naps = naps
+	}
+	set(true)
+	time.Sleep(time.Minute)
+	set(false)
 }
 
 func (s *schedule) pick(waiting []*process) *process {
@@ -173,6 +197,10 @@ func (p *process) await(format string, args ...any) fate {
 
 func (p *process) awaitTx(token, format string, args ...any) fate {
 	p.schedule.mu.Lock()
+	if p.ended {
+		p.schedule.mu.Unlock()
+		runtime.Goexit()
+	}
 	p.wants, p.token = fmt.Sprintf(format, args...), token
 	p.schedule.mu.Unlock()
 	return <-p.turn

@@ -18,12 +18,13 @@ type survey struct {
 	calm   bool             // nothing may be left for the collector
 	shares map[string]int64 // blob items by the object that they name
 	bodies map[string]bool  // objects that manifests name
+	claims map[string]bool  // objects that direct uploads name which are not over
 	wrongs []string
 }
 
 // inspect says what does not fit together.
 func inspect(tab *memTable, obj *memBlobs, calm bool) []string {
-	s := &survey{items: tab.items, blobs: obj, calm: calm, shares: map[string]int64{}, bodies: map[string]bool{}}
+	s := &survey{items: tab.items, blobs: obj, calm: calm, shares: map[string]int64{}, bodies: map[string]bool{}, claims: map[string]bool{}}
 	for key, item := range s.items {
 		switch {
 		case strings.HasPrefix(key.Partition, "digest#"):
@@ -69,6 +70,11 @@ func (s *survey) item(repo, sort string, item table.Item) {
 		d, who, _ := strings.Cut(d, "#")
 		spelt := (kind == "blob" || kind == "manifest") && strings.Contains(d, ":") && len(who) == 64
 		s.expect(!item.Expires.IsZero() && spelt, "sent %s of %s stays for ever, or is misspelt", name, repo)
+	case "direct":
+		over := item.Str("state") == "done" || item.Str("state") == "failed"
+		s.claims[item.Str("object")] = true
+		s.expect(!item.Expires.IsZero() && len(name) == 32, "direct upload %s stays for ever, or is misspelt", name)
+		s.expect(over != item.Has("object"), "direct upload %s is %s and names %q", name, item.Str("state"), item.Str("object"))
 	case "referrer":
 		parts := strings.Split(name, "#")
 		m := s.items[in(repo, "manifest#"+parts[len(parts)-1])]
@@ -164,6 +170,13 @@ func (s *survey) objects() {
 		}
 	}
 	for object := range s.blobs.objects {
-		s.expect(s.shares[object] > 0 || s.bodies[object] || !s.calm, "object %s is left over", object)
+		used := s.shares[object] > 0 || s.bodies[object]
+		s.expect(used || s.claims[object] || s.blobs.late[object] || !s.calm, "object %s is left over", object)
+		s.expect(!used || !s.blobs.marked[object], "object %s is published, and the broom will take it", object)
+		s.expect(used || !s.blobs.landed[object] || s.blobs.marked[object] || s.blobs.kept[object], "object %s is nobody's and stays", object)
+	}
+	for id := range s.blobs.parts {
+		object, _, _ := strings.Cut(id, "@")
+		s.expect(s.claims[object] || !s.calm, "parts %s are left over", id)
 	}
 }
