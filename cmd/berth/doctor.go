@@ -34,7 +34,7 @@ one thing it relies on: what was seen, and what to set, as a parameter of
 template.yaml, if that is something else. Behind "berth serve" there is no
 gateway, and all should be well.
 
-It takes about 30 MiB up and 10 MiB down, and pushes an artifact that it deletes
+It takes about 40 MiB up and 20 MiB down, and pushes an artifact that it deletes
 at the end, also when it is interrupted. Whoever runs it must be allowed to push
 and to delete; credentials are those of docker login. The exit status is 0 if
 nothing has to be done.

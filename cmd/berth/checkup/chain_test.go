@@ -4,18 +4,17 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/berthregistry/berth/cmd/berth/checkup"
 	"github.com/berthregistry/berth/infra/localcloud/httpapi"
 	"github.com/berthregistry/berth/shared/blobs"
+	"github.com/berthregistry/berth/shared/blobs/blobstest"
 	blobfiles "github.com/berthregistry/berth/shared/blobs/local"
 	"github.com/berthregistry/berth/shared/distribution"
 	"github.com/berthregistry/berth/shared/gateway"
@@ -51,24 +50,20 @@ func asDeployed() setup {
 // A deployment is a registry on the stores of this machine, behind the gateway
 // of the functions, behind a front door such as API Gateway's.
 type deployment struct {
-	url    *url.URL
-	items  *tablefile.Store
-	folder string // of the bucket
+	url   *url.URL
+	items *tablefile.Store
+	left  func() []string // what is in the bucket
 }
 
 func deploy(t *testing.T, s setup) *deployment {
 	t.Helper()
-	d := &deployment{folder: filepath.Join(t.TempDir(), "blobs")}
+	d := &deployment{}
 	var err error
 	if d.items, err = tablefile.Open(filepath.Join(t.TempDir(), "table"), nil); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = d.items.Close() })
-	files, err := blobfiles.Open(d.folder)
-	if err != nil {
-		t.Fatal(err)
-	}
-	reg := registry.New(d.items, newBucket(t, files), registry.Options{Rules: func(string) registry.Rules { return s.rules }})
+	reg := registry.New(d.items, d.newBucket(t, s.bare), registry.Options{Rules: func(string) registry.Rules { return s.rules }})
 	h := probe.New(distribution.New(reg, distribution.Options{Door: s.door}))
 	front := h
 	if !s.bare {
@@ -117,51 +112,45 @@ func routesTo(function func(context.Context, gateway.Request) (gateway.Response,
 	return routes
 }
 
-// A bucket is a store with a server that answers its URLs as S3 would: to one
-// method, for a while, and to nobody who shows credentials.
-type bucket struct {
-	blobs.Store
-	url string
-}
-
-var _ blobs.Locator = (*bucket)(nil)
-
-func newBucket(t *testing.T, files blobs.Store) *bucket {
+// newBucket returns a store of files as berth serve has it, or one like S3, with a
+// server that refuses whoever shows credentials beside those of its URLs.
+func (d *deployment) newBucket(t *testing.T, files bool) blobs.Store {
 	t.Helper()
-	b := &bucket{Store: files}
-	server := httptest.NewServer(b)
+	if files {
+		folder := filepath.Join(t.TempDir(), "blobs")
+		store, err := blobfiles.Open(folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.left = func() []string { return filesIn(t, folder) }
+		return store
+	}
+	var store *blobstest.Memory
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "" {
+			http.Error(w, "only one auth mechanism is allowed", http.StatusBadRequest)
+			return
+		}
+		store.ServeHTTP(w, r)
+	}))
 	t.Cleanup(server.Close)
-	b.url = server.URL
-	return b
+	store = blobstest.NewMemory(blobstest.MemoryOptions{Base: server.URL})
+	d.left = func() []string { return append(store.Keys(), store.Uploads()...) }
+	return store
 }
 
-func (b *bucket) ReadURL(_ context.Context, key, method string, valid time.Duration) (string, error) {
-	return fmt.Sprintf("%s/%s?method=%s&until=%d", b.url, key, method, time.Now().Add(valid).Unix()), nil
-}
-
-func (*bucket) WriteURL(context.Context, string, int64, []byte, time.Duration) (string, http.Header, error) {
-	return "", nil, errors.New("nobody writes by URL here")
-}
-
-func (b *bucket) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var until int64
-	_, _ = fmt.Sscan(r.FormValue("until"), &until)
-	switch {
-	case r.Header.Get("Authorization") != "":
-		http.Error(w, "only one auth mechanism is allowed", http.StatusBadRequest)
-		return
-	case r.FormValue("method") != r.Method || time.Now().Unix() > until:
-		http.Error(w, "SignatureDoesNotMatch", http.StatusForbidden)
-		return
+func filesIn(t *testing.T, folder string) (found []string) {
+	t.Helper()
+	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.Type().IsRegular() {
+			found = append(found, path)
+		}
+		return err
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
 	}
-	f, err := b.Open(r.Context(), strings.TrimPrefix(r.URL.Path, "/"), 0) // files know their size
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusNotFound)
-		return
-	}
-	defer f.Close()
-	w.Header().Set("Content-Type", "application/octet-stream")
-	http.ServeContent(w, r, "", time.Time{}, f)
+	return found
 }
 
 // examine runs the checks against a registry.

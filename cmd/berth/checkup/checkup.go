@@ -34,7 +34,7 @@ type Config struct {
 	Anonymous Doer
 }
 
-// Examine makes all checks, one after the other: some 30 MiB up and 10 MiB down,
+// Examine makes all checks, one after the other: some 40 MiB up and 20 MiB down,
 // more where a limit has to be searched for. It removes what it pushed, also when a check fails half-way or ctx ends;
 // ending ctx lets a write under way be answered first. With an error of ctx
 // comes a report of what was seen until then. Any other error means that there
@@ -99,6 +99,7 @@ var checks = []check{
 	{"blob-large", "a blob of 5 MiB comes from the bucket", aPiece(large), (*visit).largeBlob},
 	{"blob-range", "a pull that broke off can go on", aPiece(large), (*visit).rangeOfBlob},
 	{"blob-head", "HEAD of a blob tells its length", aPiece(large), (*visit).blobHead},
+	{"direct", "layers can go straight to the bucket", aPiece(large), (*visit).direct},
 	{"head-length", "the length of a HEAD is counted", aProbe, (*visit).headLength},
 	{"clock", "all clocks agree", nothing, (*visit).clock},
 	{"throttling", "a busy registry is answered 503", never, nil},

@@ -2,10 +2,13 @@ package checkup
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/berthregistry/berth/shared/direct"
 )
 
 // leave removes whatever may have been pushed, and makes sure that it is gone.
@@ -42,10 +45,24 @@ func order(path string) int {
 	switch {
 	case strings.Contains(path, "/manifests/"):
 		return 0
-	case strings.Contains(path, "/blobs/uploads/"):
+	case isUpload(path):
 		return 1
 	}
 	return 2
+}
+
+func isUpload(path string) bool { return strings.Contains(path, "/blobs/uploads/") || isDirect(path) }
+
+func isDirect(path string) bool { return strings.Contains(path, "/"+direct.Uploads+"/") }
+
+// isGone says of the answer to who asks for what was deleted whether it is. A
+// direct upload that has come to its end is remembered, and has no bytes.
+func isGone(path string, a answer) bool {
+	var s direct.Status
+	if isDirect(path) && a.status == http.StatusOK && json.Unmarshal(a.body, &s) == nil {
+		return s.State == direct.Done || s.State == direct.Failed
+	}
+	return a.status == http.StatusNotFound
 }
 
 const (
@@ -58,7 +75,7 @@ const (
 // answered.
 func (v *visit) delete(ctx context.Context, path string) (failure string) {
 	method := http.MethodHead
-	if strings.Contains(path, "/blobs/uploads/") {
+	if isUpload(path) {
 		method = http.MethodGet // the spec has no HEAD of an upload
 	}
 	for n := range attempts {
@@ -70,7 +87,7 @@ func (v *visit) delete(ctx context.Context, path string) (failure string) {
 		if err != nil {
 			failure = err.Error()
 		}
-		if a, err = v.ask(ctx, method, path, nil); err == nil && a.status == http.StatusNotFound {
+		if a, err = v.ask(ctx, method, path, nil); err == nil && isGone(path, a) {
 			return ""
 		}
 	}

@@ -85,16 +85,24 @@ func TestInterruptedAtAnyMoment(t *testing.T) {
 // deletions are tried in both ways: the rest leaves less if it only failed.
 func TestFailuresLeaveNothing(t *testing.T) {
 	for name, m := range moments {
-		t.Run(name+", and is answered 503", func(t *testing.T) { leavesNothing(t, m, true) })
+		t.Run(name+", and is answered 503", func(t *testing.T) { leavesNothing(t, asServed(), m, true) })
 		if m.method == http.MethodDelete {
-			t.Run(name+", not in truth", func(t *testing.T) { leavesNothing(t, m, false) })
+			t.Run(name+", not in truth", func(t *testing.T) { leavesNothing(t, asServed(), m, false) })
 		}
+	}
+	for name, m := range map[string]moment{
+		"parts are signed":            {"POST", "/parts", 1},
+		"a direct upload ends":        {"PUT", "/_berth/v1/uploads/", 1},
+		"another direct upload ends":  {"PUT", "/_berth/v1/uploads/", 2},
+		"a direct upload is given up": {"DELETE", "/_berth/v1/uploads/", 1},
+	} {
+		t.Run(name, func(t *testing.T) { leavesNothing(t, asDeployed(), m, true) })
+		t.Run(name+", not in truth", func(t *testing.T) { leavesNothing(t, asDeployed(), m, false) })
 	}
 }
 
-func leavesNothing(t *testing.T, m moment, happens bool) {
+func leavesNothing(t *testing.T, s setup, m moment, happens bool) {
 	t.Parallel()
-	s := asServed()
 	s.wrap = m.at(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if happens {
 			next.ServeHTTP(httptest.NewRecorder(), r)
@@ -197,6 +205,7 @@ func TestBucketOutOfReach(t *testing.T) {
 		"blob-large": {checkup.Broken, "connection refused", "it must be reachable"},
 		"blob-range": {checkup.Broken, "connection refused", "the network"},
 		"blob-head":  {checkup.Broken, "connection refused", "it must be reachable"},
+		"direct":     {checkup.Broken, "connection refused", "it must be reachable"},
 	})
 	d.isEmpty(t)
 }

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -56,7 +58,7 @@ func (v *visit) send(ctx context.Context, by Doer, method, target string, body [
 	began := time.Now()
 	resp, err := by.Do(req)
 	if err != nil {
-		return answer{}, err
+		return answer{}, withoutQuery(err)
 	}
 	defer resp.Body.Close()
 	a := answer{status: resp.StatusCode, header: resp.Header, length: resp.ContentLength}
@@ -64,9 +66,20 @@ func (v *visit) send(ctx context.Context, by Doer, method, target string, body [
 		a.ahead = ahead(date.Add(time.Second/2), began, time.Now())
 	}
 	if a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer)); err != nil {
-		return a, fmt.Errorf("read the answer to %s %s: %w", method, target, err)
+		return a, fmt.Errorf("read the answer to %s %s%s: %w", method, req.URL.Host, req.URL.Path, err)
 	}
 	return a, nil
+}
+
+// withoutQuery takes the query out of an error's text: that of a URL of the
+// bucket is as good as a password.
+func withoutQuery(err error) error {
+	var failed *url.Error
+	if !errors.As(err, &failed) {
+		return err
+	}
+	where, _, _ := strings.Cut(failed.URL, "?")
+	return fmt.Errorf("%s %s: %w", failed.Op, where, failed.Err)
 }
 
 // ahead is how much a clock that was read between two moments is ahead. Date

@@ -152,7 +152,7 @@ func (f front) shows(t *testing.T, s setup) {
 
 // withoutArtifact adds the lines that come of blobs that could not be pushed.
 func withoutArtifact(want map[string]line) map[string]line {
-	for _, name := range []string{"manifest", "manifest-head", "not-modified", "referrers", "blob-inline", "blob-large", "blob-range", "blob-head"} {
+	for _, name := range []string{"manifest", "manifest-head", "not-modified", "referrers", "blob-inline", "blob-large", "blob-range", "blob-head", "direct"} {
 		want[name] = line{checkup.Skipped, "could not be pushed", ""}
 	}
 	return want
