@@ -29,11 +29,18 @@ func filled(b []byte) piece {
 	return piece{bytes: b, size: int64(len(b)), sum: sha256.Sum256(b)}
 }
 
-// with returns the content that has one piece more.
-func (c content) with(p piece) content {
-	p.end = c.size + p.size
-	return content{append(slices.Clip(c.pieces), p), p.end}
+// contentOf takes the pieces over.
+func contentOf(pieces ...piece) content {
+	c := content{pieces: pieces}
+	for i := range pieces {
+		c.size += pieces[i].size
+		pieces[i].end = c.size
+	}
+	return c
 }
+
+// with returns the content that has one piece more.
+func (c content) with(p piece) content { return contentOf(append(slices.Clone(c.pieces), p)...) }
 
 // isHollow reports whether any of it is.
 func (c content) isHollow() bool {

@@ -140,7 +140,7 @@ func (m *Memory) Put(ctx context.Context, key string, body []byte) error {
 		}
 		return nil
 	}
-	m.objects[key] = &object{content: content{}.with(p), sum: p.sum[:], of: "put", made: m.o.Now()}
+	m.objects[key] = &object{content: contentOf(p), sum: p.sum[:], of: "put", made: m.o.Now()}
 	return nil
 }
 

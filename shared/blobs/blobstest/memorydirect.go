@@ -133,7 +133,7 @@ func (up *parted) join(parts []blobs.Part, least int64) (content, error) {
 	if len(parts) == 0 {
 		return content{}, errors.New("there are none")
 	}
-	whole, last := content{}, 0
+	pieces, last := make([]piece, 0, len(parts)), 0
 	for i, want := range parts {
 		got, ok := up.parts[want.Number]
 		switch {
@@ -144,9 +144,9 @@ func (up *parted) join(parts []blobs.Part, least int64) (content, error) {
 		case i < len(parts)-1 && got.size < least:
 			return content{}, fmt.Errorf("part %d is too small", want.Number)
 		}
-		whole, last = whole.with(got), want.Number
+		pieces, last = append(pieces, got), want.Number
 	}
-	return whole, nil
+	return contentOf(pieces...), nil
 }
 
 // composite is the checksum of an object that is made of parts: that of their

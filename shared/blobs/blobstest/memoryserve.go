@@ -155,7 +155,7 @@ func (m *Memory) take(g grant, p piece) error {
 	if _, ok := m.objects[g.key]; ok {
 		return errThere
 	}
-	m.objects[g.key] = &object{content: content{}.with(p), sum: g.sum, of: "send", made: m.o.Now(), tags: maps.Clone(g.tags)}
+	m.objects[g.key] = &object{content: contentOf(p), sum: g.sum, of: "send", made: m.o.Now(), tags: maps.Clone(g.tags)}
 	return nil
 }
 

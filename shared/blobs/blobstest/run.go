@@ -1,6 +1,7 @@
 // Package blobstest is the contract of blobs.Store in executable form: the
-// suites that every driver passes, and two wrapping stores for tests of what
-// stands above, one that counts calls and one that fails them.
+// suites that every driver passes. For tests of what stands above there are two
+// wrapping stores, one that counts calls and one that fails them, a store in
+// memory that is as strict as S3, and the broom that sweeps a bucket.
 package blobstest
 
 import (

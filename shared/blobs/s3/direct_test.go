@@ -143,3 +143,34 @@ func TestDirect(t *testing.T) {
 	testService(t)
 	blobstest.RunDirect(t, openPlaced, marked)
 }
+
+// BenchmarkSum compares what S3 says of an object with reading it: a service on
+// this machine says how much work it is, not how fast S3 is at it.
+func BenchmarkSum(b *testing.B) {
+	const size = 64 << 20
+	store := openPlaced(b).(placed)
+	if err := store.Put(b.Context(), "a", blobstest.Bytes(1, size)); err != nil {
+		b.Fatal(err)
+	}
+	b.Run("sum", func(b *testing.B) {
+		b.SetBytes(size)
+		for b.Loop() {
+			if _, err := store.Sum(b.Context(), "a", size); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("ranges", func(b *testing.B) {
+		b.SetBytes(size)
+		span := make([]byte, 8<<20)
+		for b.Loop() {
+			h := sha256.New()
+			for at := int64(0); at < size; at += int64(len(span)) {
+				if err := store.ReadAt(b.Context(), "a", span, at); err != nil {
+					b.Fatal(err)
+				}
+				h.Write(span)
+			}
+		}
+	})
+}
