@@ -39,7 +39,7 @@ func (c *copyImages) Validate() (err error) {
 	if err := checkMounts(c.From); err != nil {
 		return err
 	}
-	return c.checkTags(c.from, c.to)
+	return c.check(c.from, c.to)
 }
 
 // Run copies.

@@ -48,15 +48,18 @@ that was put, {"event": "manifest", "mediaType", "digest", "size", "tags"}. The
 last line is {"event": "summary", "images", "blobs", "bytes", "seconds", ...},
 also of a copy that failed, which then has an "error".`
 
-// Validate is called by kong: what it says is about the command line.
-func (f *copyFlags) Validate() error {
+// check refuses flags that make no sense for these places.
+func (f *copyFlags) check(from, to place) error {
 	for _, p := range f.Platform {
 		if n := strings.Count(p, "/"); n < 1 || n > 2 || strings.HasPrefix(p, "/") || strings.HasSuffix(p, "/") {
 			return fmt.Errorf("%q is not a platform, such as linux/arm64", p)
 		}
 	}
-	if f.Jobs < 1 {
+	switch {
+	case f.Jobs < 1:
 		return errors.New("--jobs is at least 1")
+	case f.All && (from.reference() != "" || to.tag != ""):
+		return errors.New("--all copies all tags, so none can be named")
 	}
 	return nil
 }

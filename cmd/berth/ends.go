@@ -39,12 +39,12 @@ func (c *copying) target() (mirror.Target, func(error) error, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if c.DryRun {
-		return remote.Unchanged(), nothing, nil
-	}
 	remote.From = c.mounts
 	if !c.from.isFiles() && c.from.repo.Registry == c.to.repo.Registry && c.from.repo.Repository != c.to.repo.Repository {
 		remote.From = append(remote.From, c.from.repo.Repository)
+	}
+	if c.DryRun {
+		return remote.Unchanged(), nothing, nil
 	}
 	return remote, nothing, nil
 }

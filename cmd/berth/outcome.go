@@ -84,9 +84,9 @@ var pasts = map[string]string{"push": "pushed", "pull": "pulled", "copy": "copie
 
 func (o outcome) line() string {
 	if o.DryRun {
-		return fmt.Sprintf("would %s %s %s in %s and %s (there already: %d)",
+		return fmt.Sprintf("would %s %s %s in %s and %s (there already: %d; to be mounted: %d)",
 			o.verb, o.what(), human(o.Plan.Bytes()), count(len(o.Plan.Move), "blob"),
-			count(len(o.Plan.Place), "manifest"), o.Blobs[transfer.There])
+			count(len(o.Plan.Place), "manifest"), o.Blobs[transfer.There], o.Blobs[transfer.Mounted])
 	}
 	if o.Manifests == 0 && len(o.Blobs) == 0 {
 		return o.what() + " is there already"
@@ -98,8 +98,12 @@ func (o outcome) line() string {
 
 // what says which images these are.
 func (o outcome) what() string {
+	named := o.to
+	if named.isFiles() {
+		named = o.from
+	}
 	if len(o.Images) == 1 && !o.All {
-		return o.to.image() + " " + string(o.Images[0].Digest)
+		return named.image() + " " + string(o.Images[0].Digest)
 	}
 	there := 0
 	for _, i := range o.Images {

@@ -37,7 +37,7 @@ func (c *pull) Validate() (err error) {
 	if c.to, err = parsePath(c.Dst); err != nil {
 		return err
 	}
-	return c.checkTags(c.from, c.to)
+	return c.check(c.from, c.to)
 }
 
 // Run pulls.

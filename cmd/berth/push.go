@@ -41,7 +41,7 @@ func (c *push) Validate() (err error) {
 	if err := checkMounts(c.From); err != nil {
 		return err
 	}
-	return c.checkTags(c.from, c.to)
+	return c.check(c.from, c.to)
 }
 
 // Run pushes.
@@ -63,14 +63,7 @@ func parseTarget(text string) (place, error) {
 	return p, nil
 }
 
-// checkTags says whether tags go with --all.
-func (f *copyFlags) checkTags(from, to place) error {
-	if f.All && (from.reference() != "" || to.tag != "") {
-		return fmt.Errorf("--all copies all tags, so none can be named")
-	}
-	return nil
-}
-
+// checkMounts refuses what names no repository.
 func checkMounts(names []string) error {
 	for _, name := range names {
 		if !oci.ValidName(name) {

@@ -76,7 +76,8 @@ type Options struct {
 	// platform is copied, under its own digest. Without a platform it is the only
 	// one, or that for Linux on this machine's architecture.
 	Single bool
-	// DryRun copies nothing. The target is asked what is there.
+	// DryRun copies nothing. The target is asked what is there, and the watcher told
+	// of the plan.
 	DryRun bool
 	// Parallel is how many blobs, and how many manifests, are under way at once: 8 if zero.
 	Parallel int

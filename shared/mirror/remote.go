@@ -10,12 +10,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 
-	"golang.org/x/sync/errgroup"
 	"oras.land/oras-go/v2/content"
 	"oras.land/oras-go/v2/errdef"
-	"oras.land/oras-go/v2/registry"
 	"oras.land/oras-go/v2/registry/remote"
 	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/errcode"
@@ -187,34 +184,4 @@ func (r *Remote) tag(ctx context.Context, d oci.Descriptor, raw []byte, tags []s
 		}
 	}
 	return nil
-}
-
-// Unchanged returns a target for a dry run: it is asked for each blob and
-// manifest, and nothing is mounted or begun.
-func (r *Remote) Unchanged() Target { return unchanged{r} }
-
-type unchanged struct{ *Remote }
-
-// Standing implements Target.
-func (u unchanged) Standing(ctx context.Context, blobs, manifests []oci.Descriptor) (transfer.Standing, error) {
-	standing := transfer.Standing{}
-	var mu sync.Mutex
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(defaultParallel)
-	ask := func(of registry.BlobStore, all []oci.Descriptor) {
-		for _, d := range all {
-			group.Go(func() error {
-				there, err := of.Exists(ctx, d)
-				mu.Lock()
-				defer mu.Unlock()
-				if there {
-					standing[d.Digest] = transfer.There
-				}
-				return err
-			})
-		}
-	}
-	ask(u.Repo.Blobs(), blobs)
-	ask(u.Repo.Manifests(), manifests)
-	return standing, group.Wait()
 }

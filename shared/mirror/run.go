@@ -33,9 +33,13 @@ func (r *run) run(ctx context.Context) error {
 	}
 	r.planned = r.plan(standing)
 	r.tally.Planned(r.planned)
+	settled := r.tally.Settled
+	if r.o.DryRun {
+		settled = r.tally.count // it is not so yet
+	}
 	for _, d := range r.blobs {
 		if how, ok := standing[d.Digest]; ok {
-			r.tally.Settled(d, how)
+			settled(d, how)
 		}
 	}
 	if r.o.DryRun {

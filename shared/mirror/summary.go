@@ -45,7 +45,14 @@ type tally struct {
 
 // Settled implements transfer.Watcher.
 func (t *tally) Settled(d oci.Descriptor, how transfer.Way) {
+	t.count(d, how)
+	t.Watcher.Settled(d, how)
+}
+
+// count counts and tells nobody.
+func (t *tally) count(d oci.Descriptor, how transfer.Way) {
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	if t.ways == nil {
 		t.ways = map[transfer.Way]int{}
 	}
@@ -53,6 +60,4 @@ func (t *tally) Settled(d oci.Descriptor, how transfer.Way) {
 	if how == transfer.Direct || how == transfer.Plain {
 		t.bytes += d.Size
 	}
-	t.mu.Unlock()
-	t.Watcher.Settled(d, how)
 }
