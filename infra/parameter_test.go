@@ -134,15 +134,17 @@ func told(t *testing.T, parameters map[string]string) (wire.TokenConfig, map[str
 }
 
 // What is for whoever runs functions elsewhere: on AWS the bucket is the
-// registry's alone, its keys are, and its address is that of the request.
-var leftOut = []string{"BERTH_PREFIX", "BERTH_SERVICE", "BERTH_URL"}
+// registry's alone, its keys are, and its address is that of the request. And
+// what is as it should be for everybody but tests.
+var leftOut = []string{"BERTH_PREFIX", "BERTH_SERVICE", "BERTH_URL", "BERTH_VERIFY_INLINE", "BERTH_PART_LIFE"}
 
-// Functions are told all that they ask for and nothing else.
+// Functions are told all that they ask for and nothing else. Who verifies is
+// for Push to know.
 func TestEnvironment(t *testing.T) {
 	config, asked := told(t, nil)
 	for _, f := range load(t, nil).Functions {
 		want := slices.DeleteFunc(asked[f.ID], func(name string) bool {
-			return !strings.HasPrefix(name, "BERTH_") || slices.Contains(leftOut, name)
+			return !strings.HasPrefix(name, "BERTH_") || slices.Contains(leftOut, name) || name == "BERTH_VERIFIER" && f.ID != "Push"
 		})
 		slices.Sort(want)
 		want = slices.Compact(want)

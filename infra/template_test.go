@@ -18,6 +18,7 @@ const (
 	table  = "arn:aws:dynamodb:us-east-1:123456789012:table/the-table"
 	bucket = "arn:aws:s3:::the-bucket"
 
+	verifier   = "arn:aws:lambda:us-east-1:123456789012:function:berth-Verify"
 	signingKey = "arn:aws:ssm:us-east-1:123456789012:parameter/berth/berth/signing-key"
 )
 
@@ -46,6 +47,7 @@ var allowed = map[string][]string{
 		"logs:PutLogEvents PullLogs",
 		"s3:GetObject " + bucket + "/object/*",
 		"s3:ListBucket " + bucket,
+		"s3:ListMultipartUploadParts " + bucket + "/object/*",
 	},
 	"Push": {
 		"deny dynamodb:DeleteItem " + table + " about any of access",
@@ -58,15 +60,39 @@ var allowed = map[string][]string{
 		"dynamodb:PutItem " + table,
 		"dynamodb:Query " + table,
 		"dynamodb:UpdateItem " + table,
+		"lambda:InvokeFunction " + verifier,
 		"logs:CreateLogStream PushLogs",
 		"logs:PutLogEvents PushLogs",
 		"s3:AbortMultipartUpload " + bucket + "/object/*",
 		"s3:DeleteObject " + bucket + "/object/*",
 		"s3:DeleteObject " + bucket + "/tail/*",
+		"s3:DeleteObjectTagging " + bucket + "/object/*",
 		"s3:GetObject " + bucket + "/object/*",
 		"s3:GetObject " + bucket + "/tail/*",
 		"s3:ListBucket " + bucket,
 		"s3:ListBucketMultipartUploads " + bucket,
+		"s3:ListMultipartUploadParts " + bucket + "/object/*",
+		"s3:PutObject " + bucket + "/object/*",
+		"s3:PutObject " + bucket + "/tail/*",
+		"s3:PutObjectTagging " + bucket + "/object/*",
+	},
+	"Verify": {
+		"deny dynamodb:PutItem " + table + " about any of access",
+		"deny dynamodb:UpdateItem " + table + " about any of access",
+		"dynamodb:ConditionCheckItem " + table,
+		"dynamodb:GetItem " + table,
+		"dynamodb:PutItem " + table,
+		"dynamodb:UpdateItem " + table,
+		"logs:CreateLogStream VerifyLogs",
+		"logs:PutLogEvents VerifyLogs",
+		"s3:AbortMultipartUpload " + bucket + "/object/*",
+		"s3:DeleteObject " + bucket + "/object/*",
+		"s3:DeleteObject " + bucket + "/tail/*",
+		"s3:DeleteObjectTagging " + bucket + "/object/*",
+		"s3:GetObject " + bucket + "/object/*",
+		"s3:ListBucket " + bucket,
+		"s3:ListBucketMultipartUploads " + bucket,
+		"s3:ListMultipartUploadParts " + bucket + "/object/*",
 		"s3:PutObject " + bucket + "/object/*",
 		"s3:PutObject " + bucket + "/tail/*",
 	},
@@ -202,7 +228,7 @@ func TestRoutes(t *testing.T) {
 func TestFunctions(t *testing.T) {
 	const gateway = 30 * time.Second // after which nobody waits for the answer
 	for _, f := range load(t, nil).Functions {
-		if f.Timeout >= gateway || f.Timeout < gateway-2*time.Second {
+		if waitedFor := f.ID != "Verify"; waitedFor && (f.Timeout >= gateway || f.Timeout < gateway-2*time.Second) {
 			t.Errorf("%s has %s, the gateway %s", f.ID, f.Timeout, gateway)
 		}
 		if want := "dist/" + strings.ToLower(f.ID); !strings.HasSuffix(f.CodeDir, want) {
@@ -211,6 +237,21 @@ func TestFunctions(t *testing.T) {
 		if f.Concurrency != 0 {
 			t.Errorf("%s takes %d of the account's concurrency", f.ID, f.Concurrency)
 		}
+	}
+}
+
+// Who verifies has as long as Lambda gives anybody, is told by Push alone, and an
+// event about it comes again, but not for ever.
+func TestVerifier(t *testing.T) {
+	functions := load(t, nil).Functions
+	for _, f := range functions {
+		if got := f.Env["BERTH_VERIFIER"]; (got == "berth-Verify") != (f.ID == "Push") {
+			t.Errorf("%s is told of the verifier %q", f.ID, got)
+		}
+	}
+	i := slices.IndexFunc(functions, func(f template.Function) bool { return f.ID == "Verify" })
+	if f := functions[i]; f.Timeout != 15*time.Minute || f.Async != (template.Async{Retries: 2, MaxAge: time.Hour}) {
+		t.Errorf("Verify has %v, and its events %+v", f.Timeout, f.Async)
 	}
 }
 

@@ -38,6 +38,7 @@ PLACEHOLDERS = {
         "RegionalHostedZoneId": "ZLOCAL",
     },
     "AWS::CloudWatch::Alarm": {},
+    "AWS::Lambda::EventInvokeConfig": {},
     "AWS::Logs::QueryDefinition": {},
     "AWS::S3::BucketPolicy": {},
 }

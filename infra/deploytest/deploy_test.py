@@ -24,8 +24,9 @@ ROOT = Path(__file__).resolve().parents[2]
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"  # moto's
 ARTIFACTS = "artifacts"
-FUNCTIONS = ("Pull", "Push", "Delete", "Token")
-ALARMS = ("ServerErrors", "PullThrottles", "PushThrottles", "DeleteThrottles", "TokenThrottles", "ReadThrottles", "WriteThrottles")
+FUNCTIONS = ("Pull", "Push", "Verify", "Delete", "Token")
+ALARMS = ("ServerErrors", "PullThrottles", "PushThrottles", "DeleteThrottles", "TokenThrottles", "VerifyDropped",
+          "ReadThrottles", "WriteThrottles")
 
 
 def setUpModule():
@@ -201,6 +202,7 @@ class Deployment(unittest.TestCase):
             "PullFunction": made["Pull"],
             "PushFunction": made["Push"],
             "DeleteFunction": made["Delete"],
+            "VerifyFunction": made["Verify"],
             "TokenFunction": made["Token"],
             "AccessLog": "/aws/vendedlogs/berth/outputs/access",
         })
@@ -213,7 +215,8 @@ class Deployment(unittest.TestCase):
             with self.subTest(name):
                 got = boto3.client("lambda").get_function_configuration(FunctionName=made[name])
                 self.assertResolved(got)
-                self.assertEqual((got["Runtime"], got["Handler"], got["Timeout"]), ("provided.al2023", "bootstrap", 29))
+                timeout = 900 if name == "Verify" else 29
+                self.assertEqual((got["Runtime"], got["Handler"], got["Timeout"]), ("provided.al2023", "bootstrap", timeout))
                 self.assertEqual(got["Role"], f"arn:aws:iam::{ACCOUNT}:role/{made[name + 'Role']}")
                 variables = got["Environment"]["Variables"]
                 self.assertEqual(variables["BERTH_TABLE"], outputs["Table"])
@@ -221,6 +224,7 @@ class Deployment(unittest.TestCase):
                 self.assertEqual(variables["BERTH_LOG_LEVEL"], "debug")
                 self.assertEqual(variables["BERTH_ACCESS"], "policy")
                 self.assertEqual("BERTH_SIGNING_KEY" in variables, name == "Token")
+                self.assertEqual(variables.get("BERTH_VERIFIER"), made["Verify"] if name == "Push" else None)
                 self.assertEqual(yaml.safe_load(variables["BERTH_SETTINGS"]),
                                  {"repositories": [{"pattern": "**", "indexes": "none", "referrers-header": "off"}]})
 
@@ -241,6 +245,8 @@ class Deployment(unittest.TestCase):
                 # moto leaves off the ":*" that ends the ARN of a log group.
                 logs = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{made[name + 'Logs']}"
                 there = {table, bucket, f"{bucket}/object/*", f"{bucket}/object/manifests/*", f"{bucket}/tail/*", logs}
+                if name == "Push":
+                    there.add(f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{made['Verify']}")
                 if name == "Token":
                     there = {table, logs, f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/berth/policies/signing-key"}
                 for statement in found:
@@ -296,7 +302,7 @@ class Deployment(unittest.TestCase):
     def test_what_costs_is_off(self):
         _, made = self.stack("plain")
         self.assertEqual(sorted(made), sorted(
-            ["State", "Api", "ApiApiGatewayDefaultStage", "AccessLogs", "PullsByTag", "Audit"]
+            ["State", "Api", "ApiApiGatewayDefaultStage", "AccessLogs", "PullsByTag", "Audit", "VerifyEventInvokeConfig"]
             + [n + part for n in FUNCTIONS for part in ("", "Role", "Logs")]
             + ["PullRestPermission", "PushPostPermission", "PushPatchPermission", "PushPutPermission", "DeleteDeletePermission"]
             + [f"Token{event}Permission" for event in (
@@ -322,7 +328,7 @@ class Deployment(unittest.TestCase):
             self.assertIn(name, made)
         body = boto3.client("cloudwatch").get_dashboard(DashboardName=made["View"])["DashboardBody"]
         self.assertResolved(body)
-        self.assertEqual(len(json.loads(body)["widgets"]), 7)
+        self.assertEqual(len(json.loads(body)["widgets"]), 8)
         self.assertIn(outputs["Table"], body)
 
 
