@@ -21,14 +21,14 @@ func (c *copying) explain(err error) error {
 	if said, ok := errors.AsType[*errcode.ErrorResponse](err); ok {
 		text = strings.ReplaceAll(text, said.Error(), wordsOf(said))
 		if said.StatusCode == http.StatusUnauthorized {
-			advice = c.login(said.URL)
+			advice = c.login(said.URL.String())
 		}
 	}
 	if failed, ok := errors.AsType[*url.Error](err); ok {
 		text = strings.ReplaceAll(text, failed.Error(), lost(failed))
 	}
 	if errors.Is(err, auth.ErrBasicCredentialNotFound) {
-		advice = c.login(nil)
+		advice = c.login(err.Error())
 	}
 	if _, ok := errors.AsType[*mirror.SparseError](err); ok {
 		advice = "a Berth takes such an index if its settings say, for this repository, indexes: none, " +
@@ -66,15 +66,16 @@ func lost(failed *url.Error) string {
 	return fmt.Sprintf("%s: no answer: %v", host, failed.Err)
 }
 
-// login says how to log in where credentials were not taken: at the registry that
-// answered, or if that was another, such as one for tokens, at those of the copy.
-func (c *copying) login(at *url.URL) string {
+// login says how to log in where credentials were not taken: at the registry whose
+// URL is in the text, or if that is of another, such as one for tokens, at those
+// of the copy.
+func (c *copying) login(text string) string {
 	var hosts []string
 	for _, p := range []place{c.from, c.to} {
 		if p.isFiles() {
 			continue
 		}
-		if at != nil && at.Host == p.repo.Host() {
+		if strings.Contains(text, "://"+p.repo.Host()+"/") {
 			hosts = []string{p.repo.Registry}
 			break
 		}
