@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// A process is a running `berth serve`.
+// A process is a running `berth serve`, or another command that listens.
 type process struct {
 	t      testing.TB
 	cmd    *exec.Cmd
@@ -52,8 +52,14 @@ var startLine = regexp.MustCompile(`^berth serves (https?://\S+) from ([^\s,]+)(
 // ready. It is killed at the end of the test if it still runs.
 func start(t testing.TB, data string, args ...string) *process {
 	t.Helper()
+	return launch(t, startLine, append([]string{"serve", "--listen", "127.0.0.1:0", "--data", data}, args...)...)
+}
+
+// launch is start for any command whose first line has its URL.
+func launch(t testing.TB, line *regexp.Regexp, args ...string) *process {
+	t.Helper()
 	p := &process{t: t, more: make(chan string, 1), stderr: &lines{}}
-	p.cmd = command(t, append([]string{"serve", "--listen", "127.0.0.1:0", "--data", data}, args...)...)
+	p.cmd = command(t, args...)
 	p.cmd.Stderr = p.stderr
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -71,7 +77,7 @@ func start(t testing.TB, data string, args ...string) *process {
 	})
 	r := bufio.NewReader(stdout)
 	p.line, _ = r.ReadString('\n')
-	m := startLine.FindStringSubmatch(p.line)
+	m := line.FindStringSubmatch(p.line)
 	if m == nil {
 		t.Fatalf("first line is %q, log:\n%s", p.line, p.stderr)
 	}

@@ -54,7 +54,7 @@ const (
 	// leastProxyMemory is what the engine needs to have parts side by side.
 	leastProxyMemory = 32
 	// besides is what the proxy needs beside the layers, in bytes.
-	besides = 96 << 20
+	besides = 64 << 20
 	// abortTime is how long the registry is told, at the end, what comes to nothing.
 	abortTime = 10 * time.Second
 )

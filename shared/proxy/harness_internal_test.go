@@ -28,15 +28,15 @@ func copyTo(w io.Writer, r io.Reader) (int64, error) { return io.Copy(w, struct{
 type rig struct {
 	testing.TB
 	*Proxy
-	url    string
-	log    *lines
-	answer func(w http.ResponseWriter, r *http.Request)
-	client *http.Client
+	url     string
+	log     *lines
+	browser *http.Client
 
 	write  func([]byte) error          // what stands before each write to a stream
 	finish func(context.Context) error // and before its end
 
 	mu      sync.Mutex
+	answer  http.HandlerFunc
 	asked   []*http.Request
 	streams []*kept
 }
@@ -105,8 +105,9 @@ func newRig(t testing.TB) *rig {
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		g.mu.Lock()
 		g.asked = append(g.asked, r.Clone(context.Background()))
+		answer := g.answer
 		g.mu.Unlock()
-		g.answer(w, r)
+		answer(w, r)
 	}))
 	t.Cleanup(upstream.Close)
 	to, err := url.Parse(upstream.URL)
@@ -132,8 +133,8 @@ func newRig(t testing.TB) *rig {
 		}
 	})
 	g.url = front.URL
-	g.client = front.Client()
-	g.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	g.browser = front.Client()
+	g.browser.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return g
 }
 
@@ -148,6 +149,13 @@ func knowsNothing(w http.ResponseWriter, r *http.Request) {
 	default:
 		http.NotFound(w, r)
 	}
+}
+
+// answers has the registry answer otherwise from here on.
+func (g *rig) answers(f http.HandlerFunc) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.answer = f
 }
 
 func (g *rig) host() string { return strings.TrimPrefix(g.url, "http://") }
@@ -217,7 +225,7 @@ func (g *rig) try(method, path string, body io.Reader, header ...string) (answer
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Add(header[i], header[i+1])
 	}
-	resp, err := g.client.Do(r)
+	resp, err := g.browser.Do(r)
 	if err != nil {
 		return answer{}, err
 	}

@@ -177,7 +177,7 @@ func (us *uploads) abandon(after time.Duration) {
 	defer us.mu.Unlock()
 	for _, u := range us.open {
 		if u.users == 0 && time.Since(u.left) >= after {
-			us.log.Warn("an upload was abandoned by its client", "repository", u.repo, "bytes", u.taken.Load())
+			us.log.Info("an upload was abandoned by its client", "repository", u.repo, "bytes", u.taken.Load())
 			us.remove(u)
 			us.behind.Go(func() { us.abort(u) })
 		}
