@@ -75,7 +75,9 @@ type delivery struct {
 	found     oci.Digest
 	expires   time.Time
 
-	parts []blobs.Part // those of the object, where they are known; not kept
+	// What one request knows beside the item:
+	parts []blobs.Part // those that were there a moment ago, if they were listed
+	mine  bool         // the lease is its own
 }
 
 // TakesDirect says whether clients can send bytes straight to the blob store.

@@ -79,9 +79,9 @@ func (d delivery) mayEndAs(c direct.Complete) error {
 	return nil
 }
 
-// claimDelivery settles what an upload ends as, once all its parts are there. A
-// crash behind it leaves an upload that the same request, sent again, goes on
-// with; so does a verification.
+// claimDelivery settles what an upload ends as, once all its parts are there, and
+// takes the lease if this request goes on. A crash behind it leaves an upload that
+// the same request, sent again, goes on with; so does a verification.
 func (r *Registry) claimDelivery(ctx context.Context, d delivery, c direct.Complete) (delivery, error) {
 	d.digest, d.size, d.remember = c.Digest, c.Size, r.remembers()
 	store, err := r.direct()
@@ -100,6 +100,10 @@ func (r *Registry) claimDelivery(ctx context.Context, d delivery, c direct.Compl
 	}
 	if d.remember {
 		set = append(set, table.N(attrRemember, 1))
+	}
+	if r.verifiesHere(d) {
+		d.mine, d.lease = true, r.now().Add(d.stepLife())
+		set = append(set, table.N(attrLease, d.lease.UnixMilli()))
 	}
 	d.state = direct.Verifying
 	return r.advance(ctx, d, table.Update(deliveryKey(d.repo, d.id), set...).Until(r.until(d)))

@@ -71,15 +71,16 @@ func (v *verification) inOrder(ctx context.Context, use func([]byte) error) erro
 	var reading sync.WaitGroup
 	defer reading.Wait()
 	defer cancel()
+	key, size := v.delivery.object, v.size // the rest of it changes at each checkpoint
 	var queue []span
 	var free [][]byte
 	for next := v.verified; ; {
-		for len(queue) < spans && next < v.size {
+		for len(queue) < spans && next < size {
 			s, offset := span{done: make(chan error, 1)}, next
 			s.buf, free = buffer(free, v.measures.span)
-			s.buf = s.buf[:min(v.measures.span, v.size-next)]
+			s.buf = s.buf[:min(v.measures.span, size-next)]
 			next += int64(len(s.buf))
-			reading.Go(func() { s.done <- v.store.ReadAt(ctx, v.delivery.object, s.buf, offset) })
+			reading.Go(func() { s.done <- v.store.ReadAt(ctx, key, s.buf, offset) })
 			queue = append(queue, s)
 		}
 		if len(queue) == 0 {

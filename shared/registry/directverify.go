@@ -21,17 +21,24 @@ const (
 	// takes over too soon, clocks being what they are, only does work twice: the
 	// one of the two that is slower changes nothing.
 	leaseLife = 2 * time.Minute
-	// storeTime is what the store gets to join the parts, and to sum the object,
-	// both of which it does without a word; stepLife is the lease for both.
-	storeTime = 3 * time.Minute
-	stepLife  = 2*storeTime + time.Minute
 	// keepTime is how long a checkpoint may take.
 	keepTime = 5 * time.Second
 )
 
+// storeTime is what the store gets to join the parts, and as long again to sum the
+// object: about as long as it would take to read it slowly. It does both without
+// a word.
+func (d delivery) storeTime() time.Duration {
+	const slow = 50 << 20 // bytes a second
+	return min(3*time.Minute, 20*time.Second+time.Duration(d.size/slow)*time.Second)
+}
+
+// stepLife is the lease for both.
+func (d delivery) stepLife() time.Duration { return 2*d.storeTime() + 20*time.Second }
+
 // pursue verifies an upload that is claimed, or sees to it that it is verified.
 func (r *Registry) pursue(ctx context.Context, d delivery) (delivery, error) {
-	if r.later == nil || d.size <= r.inline {
+	if r.verifiesHere(d) {
 		var err error
 		if d, err = r.verifyDelivery(ctx, d); err != nil || d.state != direct.Verifying {
 			return d, err
@@ -39,6 +46,9 @@ func (r *Registry) pursue(ctx context.Context, d delivery) (delivery, error) {
 	}
 	return d, r.delegate(ctx, d)
 }
+
+// verifiesHere says whether who completes an upload verifies it as well.
+func (r *Registry) verifiesHere(d delivery) bool { return r.later == nil || d.size <= r.inline }
 
 // delegate has somebody else verify an upload, unless somebody does. Two who are
 // told at once find out by the lease.
@@ -88,7 +98,7 @@ var errElsewhere = errors.New("somebody else goes on with the upload")
 // verifyDelivery verifies an upload, unless somebody else does, and returns what
 // has become of it.
 func (r *Registry) verifyDelivery(ctx context.Context, d delivery) (delivery, error) {
-	if d.lease.After(r.now()) {
+	if d.lease.After(r.now()) && !d.mine {
 		return d, nil
 	}
 	v := verification{Registry: r, delivery: d}
@@ -117,8 +127,10 @@ type verification struct {
 
 // run takes the lease, finds out what the object hashes to, and ends the upload.
 func (v *verification) run(ctx context.Context) error {
-	if err := v.keep(ctx, stepLife); err != nil {
-		return err
+	if !v.mine {
+		if err := v.keep(ctx, v.stepLife()); err != nil {
+			return err
+		}
 	}
 	work, cancel := ahead(ctx)
 	defer cancel()
@@ -208,7 +220,10 @@ func (v *verification) find(ctx context.Context) (oci.Digest, error) {
 // object makes sure that there is one, and returns its SHA-256 if the store knows
 // it already.
 func (v *verification) object(ctx context.Context) ([]byte, error) {
-	size, sum, err := v.store.Stat(ctx, v.delivery.object)
+	size, sum, err := int64(0), []byte(nil), blobs.ErrAbsent
+	if v.parts == nil || v.multipart == "" {
+		size, sum, err = v.store.Stat(ctx, v.delivery.object)
+	}
 	if errors.Is(err, blobs.ErrAbsent) {
 		if err := v.join(ctx); err != nil {
 			return nil, err
@@ -236,7 +251,7 @@ func (v *verification) join(ctx context.Context) error {
 	if v.multipart == "" {
 		return lost
 	}
-	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	ctx, cancel := context.WithTimeout(ctx, v.storeTime())
 	defer cancel()
 	parts := v.parts
 	for n := 1; ; n++ {
@@ -262,7 +277,7 @@ func (v *verification) join(ctx context.Context) error {
 
 // sum has the store compute the SHA-256, nil if it does not or takes too long.
 func (v *verification) sum(ctx context.Context) ([]byte, error) {
-	soon, cancel := context.WithTimeout(ctx, storeTime)
+	soon, cancel := context.WithTimeout(ctx, v.storeTime())
 	defer cancel()
 	sum, err := v.store.Sum(soon, v.delivery.object, v.size)
 	switch {
