@@ -46,29 +46,34 @@ func (b *bars) Planned(p mirror.Plan) {
 		return
 	}
 	b.bytes, b.left = p.Bytes(), len(p.Move)
-	b.total = b.add("total", b.bytes, mpb.BarPriority(math.MaxInt), mpb.BarNoPop(),
-		mpb.AppendDecorators(decor.OnCompleteOrOnAbort(decor.AverageETA(decor.ET_STYLE_GO, decor.WC{W: 7}), "")))
+	left := decor.OnCompleteOrOnAbort(decor.AverageETA(decor.ET_STYLE_GO, decor.WC{W: 8}), "")
+	b.total = b.add("total", b.bytes, []decor.Decorator{left}, mpb.BarPriority(math.MaxInt), mpb.BarNoPop())
 }
 
 // add adds a bar that does not end by itself: all bytes of a blob may be there and
 // yet have to be verified.
-func (b *bars) add(name string, size int64, more ...mpb.BarOption) *mpb.Bar {
-	bar := b.progress.New(0, style(), append([]mpb.BarOption{
+func (b *bars) add(name string, size int64, behind []decor.Decorator, options ...mpb.BarOption) *mpb.Bar {
+	behind = append([]decor.Decorator{b.counter(size), decor.AverageSpeed(decor.SizeB1024(0), "  % .1f")}, behind...)
+	bar := b.progress.New(0, style(), append(options,
 		mpb.PrependDecorators(decor.Name(name, decor.WC{W: 13, C: decor.DindentRight})),
-		mpb.AppendDecorators(decor.Any(func(s decor.Statistics) string {
-			switch {
-			case s.Aborted:
-				return " " + b.size(s.Current) + " of " + b.size(size) + ", not done"
-			case s.Completed:
-				return " " + b.size(size)
-			case s.Current >= size:
-				return " " + b.size(size) + ", being verified"
-			}
-			return " " + b.size(s.Current) + " of " + b.size(size)
-		}), decor.AverageSpeed(decor.SizeB1024(0), "  % .0f")),
-	}, more...)...)
+		mpb.AppendDecorators(behind...))...)
 	bar.SetTotal(size, false)
 	return bar
+}
+
+// counter says how much of a size is there.
+func (b *bars) counter(size int64) decor.Decorator {
+	return decor.Any(func(s decor.Statistics) string {
+		switch {
+		case s.Aborted:
+			return " " + b.size(s.Current) + " of " + b.size(size) + ", not done"
+		case s.Completed:
+			return " " + b.size(size)
+		case s.Current >= size:
+			return " " + b.size(size) + ", being verified"
+		}
+		return " " + b.size(s.Current) + " of " + b.size(size)
+	})
 }
 
 func (b *bars) Moved(d oci.Descriptor, n int64) {
@@ -76,7 +81,7 @@ func (b *bars) Moved(d oci.Descriptor, n int64) {
 	defer b.mu.Unlock()
 	bar, ok := b.of[d.Digest]
 	if !ok {
-		bar = b.add(short(d.Digest), d.Size)
+		bar = b.add(short(d.Digest), d.Size, nil)
 		b.of[d.Digest] = bar
 	}
 	bar.IncrInt64(n)
