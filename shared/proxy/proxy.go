@@ -28,7 +28,8 @@ import (
 type Options struct {
 	// To is the registry: a scheme and a host.
 	To *url.URL
-	// Client logs in to it. Its transport must not decompress.
+	// Client logs in to it. Its transport must not decompress. Tokens are kept
+	// elsewhere than in its cache.
 	Client *auth.Client
 	// Engine brings layers there.
 	Engine *transfer.Engine
@@ -56,8 +57,8 @@ const usualIdle = 2 * time.Minute
 // names; uploads of blobs are of the proxy itself until they are complete.
 type Proxy struct {
 	to      *url.URL
-	client  *auth.Client // returns redirects as they are
-	begin   func(ctx context.Context, repo, about string, size int64) stream
+	client  *auth.Client                                                     // returns redirects as they are
+	begin   func(ctx context.Context, repo, about string, size int64) stream // size is -1 if unknown
 	uploads *uploads
 	welcome welcome
 	trail   trail
@@ -71,10 +72,12 @@ func New(o Options) *Proxy {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	client := *o.Client
+	client.Cache = newTokens()
 	return &Proxy{
 		to:      o.To,
-		client:  forwarding(o.Client),
-		begin:   streams(o),
+		client:  forwarding(&client),
+		begin:   streams(&client, o),
 		uploads: newUploads(cmp.Or(o.Idle, usualIdle), maxUploads, o.Log),
 		bodies:  semaphore.NewWeighted(maxBodies),
 		log:     o.Log,
@@ -82,10 +85,10 @@ func New(o Options) *Proxy {
 }
 
 // streams returns how blobs are begun.
-func streams(o Options) func(ctx context.Context, repo, about string, size int64) stream {
+func streams(client remote.Client, o Options) func(ctx context.Context, repo, about string, size int64) stream {
 	return func(ctx context.Context, repo, about string, size int64) stream {
 		r := &remote.Repository{
-			Client:    o.Client,
+			Client:    client,
 			Reference: registry.Reference{Registry: o.To.Host, Repository: repo},
 			PlainHTTP: o.To.Scheme == "http",
 		}
