@@ -137,6 +137,9 @@ func sessions() string {
 }
 
 func (c *copying) copy(ctx context.Context, display progress.Display, log *slog.Logger) (mirror.Summary, error) {
+	if !c.from.isFiles() && !c.All && c.from.reference() == "" {
+		c.from.tag = "latest"
+	}
 	origin, done, err := c.origin()
 	if err != nil {
 		return mirror.Summary{}, err
@@ -172,13 +175,10 @@ func (c *copying) images(ctx context.Context, origin mirror.Origin) ([]mirror.Im
 	return []mirror.Image{image}, nil
 }
 
-// choose finds which image is meant where none was named: the only one there is.
+// choose finds which image in files is meant where none was named: the only one
+// there is.
 func (c *copying) choose(ctx context.Context, origin mirror.Origin) error {
 	if c.from.reference() != "" {
-		return nil
-	}
-	if !c.from.isFiles() {
-		c.from.tag = "latest"
 		return nil
 	}
 	d, err := origin.Resolve(ctx, "")

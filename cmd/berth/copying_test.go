@@ -224,6 +224,48 @@ func TestCopyOfAPlatform(t *testing.T) {
 		wants(t, 1, "nothing for plan9/mips, but for linux/amd64, linux/arm64")
 }
 
+// A digest stays that of the algorithm that it was made with, also behind a tag.
+func TestCopyOfAnotherAlgorithm(t *testing.T) {
+	alone(t)
+	from, to := open(t, registry.Rules{}), open(t, registry.Rules{})
+	raw, err := json.Marshal(image(t, from.URL, "app", 100))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := oci.SHA512.Sum(raw)
+	resp, body := call(t, "PUT", from.URL+"/v2/app/manifests/"+string(d)+"?tag=1", v1.MediaTypeImageManifest, raw)
+	want(t, resp, body, http.StatusCreated)
+	for _, says := range []string{"copied app:1 " + string(d), "is there already"} {
+		berth(t, "", "copy", from.host()+"/app:1", to.host()+"/app").wants(t, 0, says)
+	}
+	resp, body = call(t, "GET", to.URL+"/v2/app/manifests/1", "", nil)
+	want(t, resp, body, http.StatusOK)
+	if got := resp.Header.Get("Docker-Content-Digest"); got != string(d) {
+		t.Errorf("got %s, want %s", got, d)
+	}
+	berth(t, "", "copy", from.host()+"/app:1", metered(t, newElsewhere(t)).host()+"/app").wants(t, 1, string(d))
+}
+
+// A registry is told which image requests are about, and nobody else is.
+func TestCopyHints(t *testing.T) {
+	alone(t)
+	from := open(t, registry.Rules{})
+	pushIndexOf(t, from.URL, "app", "latest")
+	var mu sync.Mutex
+	hints := map[string]int{}
+	inner := newElsewhere(t)
+	to := metered(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		hints[strings.Join(r.Header["Oci-Ref"], "|")]++
+		mu.Unlock()
+		inner.ServeHTTP(w, r)
+	}))
+	berth(t, "", "copy", from.host()+"/app", to.host()+"/app").wants(t, 0)
+	if len(hints) != 1 || hints[to.host()+"/app:latest"] == 0 {
+		t.Errorf("hints: got %v, want only %s/app:latest", hints, to.host())
+	}
+}
+
 func TestJSONHasALinePerThing(t *testing.T) {
 	alone(t)
 	from, to := open(t, registry.Rules{}), open(t, registry.Rules{})

@@ -290,7 +290,7 @@ func TestCommandsThatAreWrong(t *testing.T) {
 		status int
 		says   string
 	}{
-		{"", 2, `expected one of "serve", "login", "policy", "robot", "keys"`},
+		{"", 2, `expected one of "serve", "push", "pull", "copy", "login"`},
 		{"serv", 2, `did you mean "serve"?`},
 		{"serve --colour", 2, "unknown flag --colour"},
 		{"serve --log-level loud", 2, `"loud"`},

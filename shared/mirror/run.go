@@ -61,10 +61,7 @@ func (r *run) moveBlobs(ctx context.Context, blobs []oci.Descriptor) error {
 			return fmt.Errorf("open blob %s: %w", d.Digest, err)
 		}
 		defer source.Close()
-		if err := r.to.PutBlob(ctx, d, source, r.tally); err != nil {
-			return fmt.Errorf("copy blob %s: %w", d.Digest, err)
-		}
-		return nil
+		return r.to.PutBlob(ctx, d, source, r.tally) // which says what it was about
 	})
 }
 

@@ -22,10 +22,15 @@ type Display interface {
 	Close()
 }
 
-// IsTerminal says whether somebody looks at w.
+// IsTerminal says whether somebody looks at w. A terminal without rows is that of
+// a job, and shows nothing.
 func IsTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
-	return ok && cwriter.IsTerminal(int(file.Fd()))
+	if !ok || !cwriter.IsTerminal(int(file.Fd())) {
+		return false
+	}
+	_, rows, err := cwriter.GetSize(int(file.Fd()))
+	return err == nil && rows > 0
 }
 
 // Size writes a number of bytes for people.
