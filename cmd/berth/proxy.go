@@ -90,12 +90,25 @@ func (c *proxyTo) Run(t terminal) error {
 	defer cancel()
 	go greet(ctx, p, log)
 	err = serveUntil(signals, &server{handler: c.guarded(p)}, listener, log)
-	ending, done := context.WithTimeout(ctx, abortTime)
-	defer done()
-	if err := p.Close(ending); err != nil {
+	closeUntil(signals, p, log)
+	return err
+}
+
+// closeUntil gives up what is left, until abortTime has passed or another signal
+// comes.
+func closeUntil(signals <-chan os.Signal, p *proxy.Proxy, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), abortTime)
+	defer cancel()
+	go func() {
+		select {
+		case <-signals:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	if err := p.Close(ctx); err != nil {
 		log.Warn("the registry was not told of all that comes to nothing", "error", err)
 	}
-	return err
 }
 
 // registry reads and checks the flags.
