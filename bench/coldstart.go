@@ -63,12 +63,7 @@ func (s *stage) addSizes(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("size of %s: %w", name, err)
 		}
-		size := float64(info.Size())
-		err = s.add(report.Row{
-			Case: "bootstrap of " + name + " for Lambda", Unit: report.Bytes,
-			Ours: report.Value{Value: size}, Peer: "the limit", Theirs: report.Value{Value: bootstrapLimit},
-			Ratio: report.Of([]float64{size / bootstrapLimit}), Wanted: report.Bound{AtMost: 1},
-		})
+		err = s.add(limited("bootstrap of "+name+" for Lambda", report.Bytes, float64(info.Size()), bootstrapLimit))
 		if err != nil {
 			return err
 		}

@@ -47,12 +47,9 @@ func takeMemory(ctx context.Context, s *stage) error {
 	if err != nil {
 		return err
 	}
-	return s.add(report.Row{
-		Case: fmt.Sprintf("memory, %d pushes of %d MiB", s.memoryClients, layer>>20), Unit: report.Bytes,
-		Ours: report.Value{Value: float64(peak)}, Peer: "the limit", Theirs: report.Value{Value: memoryLimit},
-		Ratio: report.Of([]float64{float64(peak) / memoryLimit}), Wanted: report.Bound{AtMost: 1},
-		Note: fmt.Sprintf("%d MiB before the first push%s", before>>20, note),
-	})
+	row := limited(fmt.Sprintf("memory, %d pushes of %d MiB", s.memoryClients, layer>>20), report.Bytes, float64(peak), memoryLimit)
+	row.Note = fmt.Sprintf("%d MiB before the first push%s", before>>20, note)
+	return s.add(row)
 }
 
 // fitDisk returns how large the layers may be, and a note if that is less than

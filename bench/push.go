@@ -56,8 +56,12 @@ type image struct {
 }
 
 func newImage(maker *client.Maker, layer int64) image {
+	return newImageOf(maker, imageLayers, layer)
+}
+
+func newImageOf(maker *client.Maker, layers int, layer int64) image {
 	im := image{config: maker.Blob(imageConfig)}
-	for range imageLayers {
+	for range layers {
 		im.layers = append(im.layers, maker.Blob(layer))
 	}
 	return im
@@ -83,6 +87,14 @@ func (im image) push(ctx context.Context, t *target.Target, repo string) error {
 		return err
 	}
 	return t.PushManifest(ctx, repo, imageManifest, client.Image(im.config, im.layers...))
+}
+
+// tagged is the image as a layout holds it.
+func (im image) tagged(tag string) client.Tagged {
+	return client.Tagged{
+		Tag: tag, Manifest: client.Image(im.config, im.layers...),
+		Blobs: append([]client.Blob{im.config}, im.layers...),
+	}
 }
 
 // atOnce calls do with 0 to n-1, so many at a time, until one of them fails.

@@ -35,6 +35,15 @@ func compared(what string, unit report.Unit, ours []float64, peer string, theirs
 	}
 }
 
+// limited is a row about a number of ours that has a limit.
+func limited(what string, unit report.Unit, ours, limit float64) report.Row {
+	return report.Row{
+		Case: what, Unit: unit, Peer: "the limit",
+		Ours: report.Value{Value: ours}, Theirs: report.Value{Value: limit},
+		Ratio: report.Of([]float64{ours / limit}), Wanted: report.Bound{AtMost: 1},
+	}
+}
+
 // each maps the results of rounds to numbers.
 func each[T any](results []T, number func(T) float64) []float64 {
 	numbers := make([]float64, len(results))

@@ -44,6 +44,10 @@ type scale struct {
 	memoryLayer   int64
 	memoryClients int
 
+	transferLayer  int64 // of images that commands move
+	transferRounds int
+	present        int // images that are pushed though they are there
+
 	starts           int   // of each function
 	cloudConnections []int // to the local cloud
 }
@@ -55,6 +59,7 @@ func fullScale() scale {
 		attached: 10_000, attachedAll: 2_000, attachBlock: 250,
 		referrers: 10_000, referrersAll: 2_000, tags: 100_000, sharing: 1_000,
 		memoryLayer: 1 << 30, memoryClients: 16,
+		transferLayer: 1 << 30, transferRounds: 3, present: 200,
 		starts: 60, cloudConnections: []int{1, 16},
 	}
 }
@@ -66,6 +71,7 @@ func smokeScale() scale {
 		attached: 80, attachedAll: 40, attachBlock: 10,
 		referrers: 200, referrersAll: 100, tags: 1_000, sharing: 20,
 		memoryLayer: 8 << 20, memoryClients: 16,
+		transferLayer: 24 << 20, transferRounds: 1, present: 10,
 		starts: 2, cloudConnections: []int{1, 16},
 	}
 }

@@ -60,6 +60,16 @@ func PeakMemory(pid int) (int64, error) {
 	return 0, errors.New("peak memory: malformed status")
 }
 
+// PeakOf is the most that a process which has ended had resident, in bytes, 0 if
+// that is not known.
+func PeakOf(state *os.ProcessState) int64 {
+	used, ok := state.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return 0
+	}
+	return used.Maxrss << 10
+}
+
 // FreeDisk is what may still be written to the file system of a folder, in
 // bytes.
 func FreeDisk(dir string) (int64, error) {

@@ -3,6 +3,7 @@
 package machine
 
 import (
+	"os"
 	"os/exec"
 	"time"
 )
@@ -19,6 +20,9 @@ func CPUTime(int) (time.Duration, error) { return 0, ErrUnknown }
 
 // PeakMemory returns ErrUnknown.
 func PeakMemory(int) (int64, error) { return 0, ErrUnknown }
+
+// PeakOf returns 0.
+func PeakOf(*os.ProcessState) int64 { return 0 }
 
 // FreeDisk returns ErrUnknown.
 func FreeDisk(string) (int64, error) { return 0, ErrUnknown }

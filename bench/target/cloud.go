@@ -20,13 +20,15 @@ func BuildCloud(ctx context.Context, root, dir string) (string, error) {
 // root of the checkout, where its template is. It does not print what the
 // functions log; they do write it, as they do on AWS.
 //
-// Its CPU time and its memory are those of the gateway, not of the functions.
-func Cloud(ctx context.Context, name, binary, bootstraps string, db *DynamoDB, dir string) (*Target, error) {
+// More flags go into args. Its CPU time and its memory are those of the gateway,
+// not of the functions.
+func Cloud(ctx context.Context, name, binary, bootstraps string, db *DynamoDB, dir string, args ...string) (*Target, error) {
 	addr, err := freeAddr()
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	cmd := exec.CommandContext(ctx, binary, "--quiet", "--listen", addr, "--bootstraps", bootstraps,
-		"--data", filepath.Join(dir, name), "--dynamodb", "http://"+db.Host())
+	args = append([]string{"--quiet", "--listen", addr, "--bootstraps", bootstraps,
+		"--data", filepath.Join(dir, name), "--dynamodb", "http://" + db.Host()}, args...)
+	cmd := exec.CommandContext(ctx, binary, args...)
 	return startUntil(ctx, (*client.Client).Ping, firstStartTimeout, name, dir, addr, cmd)
 }

@@ -40,18 +40,44 @@ http:
   addr: %s
 `
 
+const distributionStoreConfig = `version: 0.1
+storage:
+  s3:
+    region: us-east-1
+    regionendpoint: %s
+    forcepathstyle: true
+    secure: false
+    bucket: %s
+    accesskey: %s
+    secretkey: %s
+http:
+  addr: %s
+`
+
 // Distribution starts the registry of a binary with its data in dir.
 func Distribution(ctx context.Context, binary, dir string) (*Target, error) {
+	return distribution(ctx, binary, dir, func(addr string) string {
+		return fmt.Sprintf(distributionConfig, filepath.Join(dir, "distribution"), addr)
+	})
+}
+
+// DistributionOn starts it with its data in a bucket.
+func DistributionOn(ctx context.Context, binary string, store *Store, bucket, dir string) (*Target, error) {
+	return distribution(ctx, binary, dir, func(addr string) string {
+		return fmt.Sprintf(distributionStoreConfig, store.URL(), bucket, StoreKey, StoreSecret, addr)
+	})
+}
+
+func distribution(ctx context.Context, binary, dir string, config func(addr string) string) (*Target, error) {
 	addr, err := freeAddr()
 	if err != nil {
 		return nil, fmt.Errorf("start distribution: %w", err)
 	}
-	config := filepath.Join(dir, "distribution.yml")
-	text := fmt.Sprintf(distributionConfig, filepath.Join(dir, "distribution"), addr)
-	if err := os.WriteFile(config, []byte(text), 0o666); err != nil {
+	file := filepath.Join(dir, "distribution.yml")
+	if err := os.WriteFile(file, []byte(config(addr)), 0o666); err != nil {
 		return nil, fmt.Errorf("start distribution: %w", err)
 	}
-	cmd := exec.CommandContext(ctx, binary, "serve", config)
+	cmd := exec.CommandContext(ctx, binary, "serve", file)
 	// It would send traces to a collector that is not there, over and over.
 	cmd.Env = append(os.Environ(), "OTEL_TRACES_EXPORTER=none")
 	return start(ctx, "distribution", dir, addr, cmd)
