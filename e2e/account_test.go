@@ -2,8 +2,11 @@ package e2e
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -37,6 +40,7 @@ var accountClients = []accountClient{
 	{"regclient", account.regclientPush, account.regclientPull},
 	{"oras", account.orasPush, account.orasPull},
 	{"skopeo", account.skopeoPush, account.skopeoPull},
+	{"berth", account.berthPush, account.berthPull},
 }
 
 func (a account) auth() remote.Option {
@@ -198,11 +202,46 @@ func (a account) skopeo(ctx context.Context, side, from, to string) error {
 	return execute(ctx, "skopeo", append(args, from, to)...)
 }
 
+func (a account) berthPush(ctx context.Context, dir, ref string) error {
+	return a.berth(ctx, "push", dir+":"+tag, a.host+"/"+ref)
+}
+
+func (a account) berthPull(ctx context.Context, ref, dir string) error {
+	return a.berth(ctx, "pull", a.host+"/"+ref, dir+":"+tag)
+}
+
+// berth runs the command, with the login where docker login would leave it.
+func (a account) berth(ctx context.Context, args ...string) error {
+	path, err := builtBerth()
+	if err != nil {
+		return err
+	}
+	home, err := os.MkdirTemp(scratch, "home-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(home)
+	if a.user != "" {
+		login := base64.StdEncoding.EncodeToString([]byte(a.user + ":" + a.secret))
+		text := fmt.Sprintf(`{"auths":{%q:{"auth":%q}}}`, a.host, login)
+		if err := os.WriteFile(filepath.Join(home, "config.json"), []byte(text), 0o600); err != nil {
+			return err
+		}
+	}
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Env = append(os.Environ(), "DOCKER_CONFIG="+home)
+	return complete(cmd)
+}
+
 // execute runs a program, whose output is part of the error if it fails.
 func execute(ctx context.Context, name string, args ...string) error {
-	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
+	return complete(exec.CommandContext(ctx, name, args...))
+}
+
+func complete(cmd *exec.Cmd) error {
+	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("%s: %w\n%s", name, err, strings.TrimSpace(string(out)))
+		return fmt.Errorf("%s: %w\n%s", filepath.Base(cmd.Path), err, strings.TrimSpace(string(out)))
 	}
 	return nil
 }

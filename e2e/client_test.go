@@ -27,6 +27,7 @@ var clients = []client{
 	{name: "regclient", push: regclientPush, pull: regclientPull},
 	{name: "oras", push: orasPush, pull: orasPull},
 	{name: "skopeo", push: skopeoPush, pull: skopeoPull, needs: "skopeo", oci: true},
+	{name: "berth", push: berthPush, pull: berthPull},
 }
 
 // parse returns the tag v1 of a repository in the form that crane's library
@@ -133,4 +134,14 @@ func skopeoPush(t *testing.T, dir, repo string) {
 func skopeoPull(t *testing.T, repo, dir string) {
 	t.Helper()
 	must(t, "skopeo pull", account{host: host}.skopeoPull(t.Context(), repo+":"+tag, dir))
+}
+
+func berthPush(t *testing.T, dir, repo string) {
+	t.Helper()
+	must(t, "berth push", account{host: host}.berthPush(t.Context(), dir, repo+":"+tag))
+}
+
+func berthPull(t *testing.T, repo, dir string) {
+	t.Helper()
+	must(t, "berth pull", account{host: host}.berthPull(t.Context(), repo+":"+tag, dir))
 }

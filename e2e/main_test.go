@@ -26,7 +26,7 @@ import (
 
 var (
 	host   string // host:port of the registry that the tests share
-	binary string // the berth command; empty if the registry is not ours
+	binary string // the berth command, if berth serve is what is tested
 	most   int64  // bytes that the registry takes in one request, a lot if it does not say
 )
 
@@ -58,7 +58,7 @@ func runOnOwnServer(m *testing.M) (code int, err error) {
 	if code = runTests(m); code != 0 {
 		fmt.Fprintf(os.Stderr, "The registry's last words:\n%s", server.Output())
 	}
-	return code, errors.Join(server.Stop(), guard.stop())
+	return code, errors.Join(stopProxy(), server.Stop(), guard.stop())
 }
 
 // startShared starts the registry that the tests share.

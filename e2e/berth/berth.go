@@ -26,6 +26,9 @@ const (
 // ready. It listens on port 0, so only that line knows the port.
 var listening = regexp.MustCompile(`(127\.0\.0\.1:[1-9][0-9]*).*\n`)
 
+// proxying is listening for a proxy, which names the registry first.
+var proxying = regexp.MustCompile(` at http://(127\.0\.0\.1:[1-9][0-9]*).*\n`)
+
 // Build compiles the berth command of the checkout that holds the current
 // folder, and returns the path of the binary, which it writes to dir. More
 // flags of go build go into flags.
@@ -85,7 +88,14 @@ type Server struct {
 // More flags go into args. Whoever starts it stops it, with Stop or Kill.
 func Start(ctx context.Context, binary, data string, args ...string) (*Server, error) {
 	args = append([]string{"serve", "--listen", "127.0.0.1:0", "--data", data}, args...)
-	return start(ctx, exec.Command(binary, args...), startTimeout)
+	return start(ctx, exec.Command(binary, args...), listening, startTimeout)
+}
+
+// StartProxy runs `berth proxy` on a free loopback port, before the registry at
+// a URL, and returns when that answers through it.
+func StartProxy(ctx context.Context, binary, url string, args ...string) (*Server, error) {
+	args = append([]string{"proxy", "--to", url, "--listen", "127.0.0.1:0"}, args...)
+	return start(ctx, exec.Command(binary, args...), proxying, startTimeout)
 }
 
 // StartCloud runs the local cloud and returns when the registry on it answers.
@@ -105,10 +115,10 @@ func StartCloud(ctx context.Context, binary string, args ...string) (*Server, er
 	}
 	cmd := exec.Command(binary, args...)
 	cmd.Dir = root // where its template is
-	return start(ctx, cmd, cloudTimeout)
+	return start(ctx, cmd, listening, cloudTimeout)
 }
 
-func start(ctx context.Context, cmd *exec.Cmd, timeout time.Duration) (*Server, error) {
+func start(ctx context.Context, cmd *exec.Cmd, ready *regexp.Regexp, timeout time.Duration) (*Server, error) {
 	s := &Server{
 		cmd:    cmd,
 		output: &output{changed: make(chan struct{}, 1)},
@@ -124,7 +134,7 @@ func start(ctx context.Context, cmd *exec.Cmd, timeout time.Duration) (*Server, 
 	}()
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	if err := s.awaitReady(ctx); err != nil {
+	if err := s.awaitReady(ctx, ready); err != nil {
 		s.Kill()
 		return nil, fmt.Errorf("start %s: %w; it printed:\n%s", cmd.Path, err, s.output)
 	}
@@ -132,9 +142,9 @@ func start(ctx context.Context, cmd *exec.Cmd, timeout time.Duration) (*Server, 
 }
 
 // awaitReady waits for the line with the address, then for an answer there.
-func (s *Server) awaitReady(ctx context.Context) error {
+func (s *Server) awaitReady(ctx context.Context, ready *regexp.Regexp) error {
 	for {
-		if line := listening.FindStringSubmatch(s.output.String()); line != nil {
+		if line := ready.FindStringSubmatch(s.output.String()); line != nil {
 			s.Addr = line[1]
 			return ping(ctx, s.Addr)
 		}

@@ -3,6 +3,7 @@
 #
 #   start_dynamodb    sets BERTH_TEST_DYNAMODB
 #   start_s3          sets BERTH_TEST_S3 and _ACCESS_KEY, _SECRET_KEY, _BUCKET
+#   start_docker      sets BERTH_TEST_DOCKER, or says why there can be no daemon
 #
 # An endpoint that is set already is used as it is. $scratch is a folder for the
 # script, removed at its end; need makes sure of commands.
@@ -66,6 +67,27 @@ start_s3() {
 	mkdir "$scratch/s3"
 	service s3 "$port" scripts/services/s3 --listen "127.0.0.1:$port" --root "$PWD/$scratch/s3" --buckets "$BERTH_TEST_S3_BUCKET"
 	export BERTH_TEST_S3=http://127.0.0.1:$port
+}
+
+# A daemon of its own, which touches no network and no other's data. It needs
+# rights that not every machine gives.
+start_docker() {
+	[[ -z ${BERTH_TEST_DOCKER:-} ]] || return 0
+	[[ $(id -u) == 0 ]] || { echo 'no Docker daemon: only root can start one'; return 0; }
+	need dockerd docker.io docker docker.io
+	local dir=$PWD/$scratch/docker deadline=$((SECONDS + 60))
+	mkdir "$dir"
+	dockerd --data-root "$dir/data" --exec-root "$dir/exec" --pidfile "$dir/pid" --host "unix://$dir/socket" \
+		--storage-driver vfs --bridge none --iptables=false --ip6tables=false >"$scratch/docker.log" 2>&1 &
+	services+=($!)
+	until docker --host "unix://$dir/socket" info >/dev/null 2>&1; do
+		if ! kill -0 $! 2>/dev/null || ((SECONDS > deadline)); then
+			echo "no Docker daemon: $(tail -n 1 "$scratch/docker.log")"
+			return 0
+		fi
+		sleep 0.2
+	done
+	export BERTH_TEST_DOCKER=unix://$dir/socket
 }
 
 services=()

@@ -1,0 +1,41 @@
+package e2e
+
+import (
+	"context"
+	"os/exec"
+	"sync"
+	"testing"
+
+	"github.com/berthregistry/berth/e2e/berth"
+)
+
+// builtBerth is the command, which moves images to any registry.
+var builtBerth = sync.OnceValues(func() (string, error) {
+	if binary != "" {
+		return binary, nil
+	}
+	return berth.Build(context.Background(), scratch)
+})
+
+// berthCommand returns the path of the command.
+func berthCommand(t *testing.T) string {
+	t.Helper()
+	path, err := builtBerth()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// runBerth runs the command and returns what it printed.
+func runBerth(t *testing.T, args ...string) string {
+	t.Helper()
+	return run(t, berthCommand(t), args...)
+}
+
+// tryBerth is runBerth where it may fail; what it printed is all of it.
+func tryBerth(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), berthCommand(t), args...).CombinedOutput()
+	return string(out), err
+}
