@@ -217,6 +217,10 @@ func TestASingleImage(t *testing.T) {
 	}
 	from := newShelf(t)
 	from.multi("1")
+	from.index([]oci.Descriptor{
+		forPlatform(from.image(`{"os":"linux","architecture":"amd64"}`, []string{"nonsense"}), "linux", "arm64", ""),
+	}, "other config")
+	mustCopy(t, from, newDock(t), mirror.Options{Images: one("other config"), Platforms: []string{"linux/arm64"}, Single: true})
 	_, err := mirror.Copy(t.Context(), from, newDock(t), options(mirror.Options{Images: one("1"), Platforms: []string{"linux/arm", "linux/amd64"}, Single: true}))
 	if err == nil || !strings.Contains(err.Error(), "has 2 images") {
 		t.Errorf("got %v", err)

@@ -90,10 +90,13 @@ func (w *walk) roots(ctx context.Context) ([]*node, error) {
 	if err != nil {
 		return nil, err
 	}
-	resolved := make([]oci.Descriptor, len(images))
+	resolved, limited := make([]oci.Descriptor, len(images)), make([]bool, len(images))
 	err = w.each(ctx, len(images), func(ctx context.Context, i int) (err error) {
-		if resolved[i], err = w.from.Resolve(ctx, images[i].Reference); err == nil && w.o.Single {
+		resolved[i], err = w.from.Resolve(ctx, images[i].Reference)
+		limited[i] = len(w.o.Platforms) > 0
+		if err == nil && w.o.Single && oci.IsIndex(resolved[i].MediaType) {
 			resolved[i], err = w.single(ctx, resolved[i])
+			limited[i] = false // by what the index says; a config may say less, or nonsense
 		}
 		if err != nil {
 			return fmt.Errorf("find %q: %w", images[i].Reference, err)
@@ -111,7 +114,7 @@ func (w *walk) roots(ctx context.Context) ([]*node, error) {
 		}
 		n.tags = append(n.tags, images[i].Tags...)
 		if isNew {
-			n.root, n.limited = true, len(w.o.Platforms) > 0
+			n.root, n.limited = true, limited[i]
 			roots = append(roots, n)
 		}
 	}
