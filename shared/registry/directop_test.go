@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/berthregistry/berth/shared/direct"
 	"github.com/berthregistry/berth/shared/oci"
@@ -91,6 +92,25 @@ func completeAs(id string, body []byte) op {
 	return act(fmt.Sprintf("complete as %.8s", d.Encoded()), func(ctx context.Context, r *registry.Registry) error {
 		return settled(ctx, r, home, id, direct.Complete{Digest: d, Size: int64(len(body))})
 	})
+}
+
+// beginAll begins blobs, and says what is to be done about each.
+func beginAll(blobs ...direct.Wanted) op {
+	return op{name: "begin", do: func(ctx context.Context, r *registry.Registry) (string, error) {
+		begun, err := r.BeginDirect(ctx, home, direct.Begin{Blobs: blobs})
+		var states []string
+		for _, b := range begun.Blobs {
+			states = append(states, string(b.State))
+		}
+		return strings.Join(states, " "), err
+	}}
+}
+
+func statusOf(id string) op {
+	return op{name: "status", do: func(ctx context.Context, r *registry.Registry) (string, error) {
+		s, err := r.DirectStatus(ctx, home, id, 0)
+		return string(s.State), err
+	}}
 }
 
 func abort(id string) op {

@@ -14,20 +14,22 @@ func (r *Registry) Glancing() *Registry {
 	return r
 }
 
-// Tiny has direct uploads be about a few bytes, in parts of 8 to 20, and calls none
-// of them small. They are verified in one read.
+// Tiny returns a registry whose direct uploads are about a few bytes, in parts of 8
+// to 20: it calls none of them small, and verifies them in one read.
 func (r *Registry) Tiny() *Registry {
-	r.measures = measures{small: -1, part: 20, least: 8, span: 1 << 20, unit: 1}
-	return r
+	tiny := *r
+	tiny.measures = measures{small: -1, part: 20, least: 8, span: 1 << 20, unit: 1}
+	return &tiny
 }
 
 // Store is the blob store, to which clients send.
 func (r *Registry) Store() blobs.Store { return r.blobs }
 
-// Hashing has what is verified be hashed in another way.
+// Hashing returns a registry that verifies by another hash.
 func (r *Registry) Hashing(hash func(oci.Algorithm) hash.Hash) *Registry {
-	r.hash = hash
-	return r
+	other := *r
+	other.hash = hash
+	return &other
 }
 
 // PartSize is how large the parts of a blob are best.

@@ -15,7 +15,7 @@ import (
 
 // everyOp is one request of each kind, about what is there.
 func everyOp(s *stage) []op {
-	id := s.upload(s.config)
+	id, direct := s.upload(s.config), s.sail(stream, crate)
 	d := oci.SHA256.Sum(s.layer)
 	return []op{
 		look(byTag("1")), look(byDigest(s.plain)), readBlob(home, s.config),
@@ -46,6 +46,7 @@ func everyOp(s *stage) []op {
 		appendTo(id, len(s.config), s.layer), finish(id, len(s.config), nil, d), cancel(id),
 		putBlob(home, s.layer), mount(home, other, s.layer), mount(home, "", s.layer),
 		push(s.plain, "1"), push(s.plain), push(s.sig), push(s.alike, "2"),
+		beginAll(wanted(s.layer), wanted(crate), stream), statusOf(direct), resend(direct, 1, chest), completeAs(direct, chest), abort(direct),
 		deleteTag("1"), deleteManifest(s.plain), deleteBlob(home, s.config),
 	}
 }

@@ -90,7 +90,11 @@ func (w *world) happen() {
 	}
 	switch w.IntN(12) {
 	case 0, 1:
-		_ = w.do(reg, putBlob(home, one(w, w.bytes())))
+		bring := putBlob
+		if _, ok := reg.Store().(sender); ok && w.IntN(2) == 0 {
+			bring, reg = deliver, reg.Tiny()
+		}
+		_ = w.do(reg, bring(home, one(w, w.bytes())))
 	case 2:
 		_ = w.do(reg, deleteTag(one(w, worldTags)))
 	case 3:
