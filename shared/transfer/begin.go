@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/errcode"
@@ -132,12 +133,17 @@ func checkBlob(asked direct.Wanted, b direct.Blob) error {
 // the id becomes part of a path.
 func checkStatus(s direct.Status, size int64) error {
 	switch {
-	case s.ID == "" || len(s.ID) > 200 || clip(s.ID) != s.ID:
+	case !validID(s.ID):
 		return fmt.Errorf("%w: an upload with the id %.20q", errAnswer, s.ID)
 	case s.State == direct.Open && (s.PartSize < 1 || s.PartSize > direct.MaxPart || parts(size, s.PartSize) > direct.MaxNumber):
 		return fmt.Errorf("%w: parts of %d bytes for a blob of %d", errAnswer, s.PartSize, size)
 	}
 	return nil
+}
+
+// validID says whether an id can be a segment of a path.
+func validID(id string) bool {
+	return id != "" && len(id) <= 200 && strings.Trim(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == ""
 }
 
 // parts is how many parts of a size a blob has.

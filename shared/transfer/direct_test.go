@@ -2,224 +2,313 @@ package transfer
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/http/httptest"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
-	"github.com/berthregistry/berth/shared/blobs/blobstest"
 	"github.com/berthregistry/berth/shared/direct"
-	"github.com/berthregistry/berth/shared/distribution"
 	"github.com/berthregistry/berth/shared/oci"
-	"github.com/berthregistry/berth/shared/registry"
-	tablestore "github.com/berthregistry/berth/shared/table/local"
 )
 
-// A berth is a registry that knows direct transfer, and its store: both in this
-// process, and each behind a listener of its own.
-type berth struct {
-	reg    *registry.Registry
-	memory *blobstest.Memory
-	url    string // of the registry
-	store  string // of the store
-
-	mu    sync.Mutex
-	calls map[string]int // by method and kind of route
-	// before may answer a request in the place of the registry or the store.
-	before func(w http.ResponseWriter, r *http.Request, kind string) (done bool)
+// pushes pushes bytes and checks that they have got there.
+func (f *fake) pushes(r *Repository, p []byte, want Way) *memorySource {
+	f.Helper()
+	d, w, from := describe(p), newCounter(), &memorySource{t: f, p: p}
+	way, err := r.Push(f.Context(), d, from, w)
+	if err != nil || way != want {
+		f.Fatalf("push of %d bytes: %q, %v, want %q", len(p), way, err, want)
+	}
+	if want == Direct || want == Plain {
+		w.is(f, d, want)
+	}
+	if !f.isThere(p) {
+		f.Errorf("a blob of %d bytes was pushed and is not there", len(p))
+	}
+	return from
 }
 
-func newBerth(t testing.TB, o registry.Options) *berth {
-	t.Helper()
-	items, err := tablestore.Open(filepath.Join(t.TempDir(), "table"), nil)
+func TestPushDirect(t *testing.T) {
+	f := newFake(t)
+	e, r := f.client(Options{})
+	for _, c := range []struct {
+		size               int
+		way                Way
+		begins, signs, put int
+	}{
+		{0, Plain, 0, 0, 0}, {1, Plain, 0, 0, 0}, {100, Plain, 0, 0, 0},
+		{101, Direct, 1, 0, 1}, {1000, Direct, 1, 0, 1},
+		{1001, Direct, 1, 2, 2}, {9999, Direct, 1, 10, 10}, {30_000, Direct, 1, 30, 30},
+	} {
+		t.Run(fmt.Sprint(c.size), func(t *testing.T) {
+			from := f.pushes(r, randomBytes(1, c.size), c.way)
+			if from.read != int64(c.size) {
+				t.Errorf("%d bytes were read of %d", from.read, c.size)
+			}
+			begins, signs, put := f.called("POST begin"), f.called("sign"), f.called("PUT store")
+			if begins != c.begins || put != c.put || signs > c.signs || signs == 0 && c.signs > 0 {
+				t.Errorf("%d begins, %d signs, %d sends, want %d, %d at most, %d", begins, signs, put, c.begins, c.signs, c.put)
+			}
+			balanced(t, e)
+		})
+	}
+	if marked := f.memory.Marked(); len(marked) > 0 {
+		t.Errorf("marked as unverified: %q", marked)
+	}
+}
+
+// Parts that come while one request is under way are signed for by the next.
+func TestPartsAreSignedForTogether(t *testing.T) {
+	f := newFake(t)
+	e, r := f.client(Options{})
+	f.before = func(_ http.ResponseWriter, _ *http.Request, kind string) bool {
+		if kind == "sign" {
+			time.Sleep(20 * time.Millisecond)
+		}
+		return false
+	}
+	f.pushes(r, randomBytes(1, 50_000), Direct)
+	if got := f.called("sign"); got > 10 {
+		t.Errorf("50 parts were signed for in %d requests", got)
+	}
+	balanced(t, e)
+}
+
+func TestStanding(t *testing.T) {
+	f := newFake(t)
+	_, r := f.client(Options{})
+	var blobs, manifests []oci.Descriptor
+	for i := range 250 {
+		d := describe(randomBytes(uint64(i), 200+i))
+		if i%2 == 0 {
+			d = f.put(randomBytes(uint64(i), 200+i))
+		}
+		blobs = append(blobs, d)
+	}
+	for i := range 130 {
+		manifests = append(manifests, describe(randomBytes(uint64(1000+i), 10)))
+	}
+	there := f.put(randomBytes(1000, 10))
+	s, err := r.Standing(t.Context(), blobs, manifests, []string{"team/app", "other"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = items.Close() })
-	b := &berth{calls: map[string]int{}}
-	store := httptest.NewServer(http.HandlerFunc(b.serveStore))
-	t.Cleanup(store.Close)
-	b.store = store.URL
-	b.memory = blobstest.NewMemory(blobstest.MemoryOptions{Base: store.URL})
-	b.reg = registry.New(items, b.memory, o)
-	plain := distribution.New(b.reg, distribution.Options{})
-	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { b.serve(w, r, plain) }))
-	t.Cleanup(web.Close)
-	b.url = web.URL
-	return b
+	if len(s) != 126 || s[there.Digest] != There || s[blobs[0].Digest] != There || s[blobs[1].Digest] != "" {
+		t.Errorf("%d are there, want 126", len(s))
+	}
+	if got := f.called("POST begin"); got != 3 {
+		t.Errorf("250 blobs were asked for in %d requests, want 3", got)
+	}
+	f.pushes(r, randomBytes(1, 201), Direct)
+	if got := f.called("POST begin"); got != 0 {
+		t.Errorf("what Standing has begun was begun anew")
+	}
 }
 
-func (b *berth) count(kind string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.calls[kind]++
+func TestPushResumes(t *testing.T) {
+	f := newFake(t)
+	p := randomBytes(3, 20_500)
+	ctx, cancel := context.WithCancel(t.Context())
+	var sent atomic.Int64
+	f.before = func(_ http.ResponseWriter, _ *http.Request, kind string) bool {
+		if kind == "PUT store" && sent.Add(1) == 12 {
+			cancel()
+		}
+		return false
+	}
+	e, r := f.client(Options{Parallel: 1})
+	if _, err := r.Push(ctx, describe(p), &memorySource{t: t, p: p}, nil); !errors.Is(err, context.Canceled) {
+		t.Fatalf("push: %v, want that it was cancelled", err)
+	}
+	balanced(t, e)
+	f.called("PUT store")
+	e, r = f.client(Options{}) // as another process would
+	from := f.pushes(r, p, Direct)
+	if got := f.called("PUT store"); got > 10 {
+		t.Errorf("%d parts of 21 were sent again, though 11 were there", got)
+	}
+	if from.read != int64(len(p)) {
+		t.Errorf("%d bytes were read of %d", from.read, len(p))
+	}
+	balanced(t, e)
 }
 
-// called returns how often, and forgets it.
-func (b *berth) called(kind string) int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	n := b.calls[kind]
-	delete(b.calls, kind)
-	return n
+// What is there under the number of a part is not taken for it.
+func TestPushReplacesOtherParts(t *testing.T) {
+	f := newFake(t)
+	_, r := f.client(Options{})
+	p := randomBytes(4, 5000)
+	u := f.uploadOf(t, r, describe(p))
+	for n, other := range map[int][]byte{2: randomBytes(5, 1000), 3: p[:10], 4: p[3000:4000]} {
+		f.sends(t, u, n, other)
+	}
+	f.called("PUT store")
+	f.pushes(r, p, Direct)
+	if got := f.called("PUT store"); got != 4 {
+		t.Errorf("%d parts were sent, want 4: one was right", got)
+	}
 }
 
-func (b *berth) serveStore(w http.ResponseWriter, r *http.Request) {
-	kind := r.Method + " store"
-	b.count(kind)
-	if r.Header.Get("Authorization") != "" || r.Header.Get("Oci-Ref") != "" {
-		http.Error(w, "credentials for another host", http.StatusTeapot)
-		return
+// uploadOf begins an upload and returns it.
+func (f *fake) uploadOf(t *testing.T, r *Repository, d oci.Descriptor) *fakeUpload {
+	t.Helper()
+	b, err := r.beginBlob(r.pushing(t.Context()), d)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if b.before != nil && b.before(w, r, kind) {
-		return
-	}
-	b.memory.ServeHTTP(w, r)
+	return f.uploads[b.Upload.ID]
 }
 
-func (b *berth) serve(w http.ResponseWriter, r *http.Request, plain http.Handler) {
-	name, rest, ok := strings.Cut(strings.TrimPrefix(r.URL.Path, "/v2/"), "/"+direct.Uploads)
-	kind := r.Method + " other"
-	if ok {
-		kind = r.Method + " uploads"
-		if strings.HasSuffix(rest, "/parts") {
-			kind = "POST parts"
-		} else if r.Method == http.MethodPost {
-			kind = "POST begin"
-		}
+// sends sends a part as somebody else would.
+func (f *fake) sends(t *testing.T, u *fakeUpload, number int, p []byte) {
+	t.Helper()
+	target, err := f.target(u, direct.Part{Number: number, Size: int64(len(p)), SHA256: describe(p).Digest.Encoded()})
+	if err != nil {
+		t.Fatal(err)
 	}
-	b.count(kind)
-	if b.before != nil && b.before(w, r, kind) {
-		return
+	header := http.Header{}
+	for name, value := range target.Header {
+		header.Set(name, value)
 	}
-	if !ok {
-		plain.ServeHTTP(w, r)
-		return
+	if err := f.memory.Send(target.URL, header, p); err != nil {
+		t.Fatal(err)
 	}
-	answer, status, err := b.face(r, name, strings.Trim(rest, "/"))
-	var known *oci.Error
-	switch {
-	case errors.As(err, &known):
-		status = map[*oci.Error]int{oci.ErrUploadUnknown: 404}[known.Kind()]
-		if status == 0 {
-			status = 400
-		}
-		answer = map[string]any{"errors": []any{map[string]string{"code": known.Code, "message": known.Message}}}
-	case err != nil:
-		status, answer = 500, map[string]any{}
-	}
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(answer)
 }
 
-// face is the extension, spoken.
-func (b *berth) face(r *http.Request, name, rest string) (any, int, error) {
-	raw, _ := io.ReadAll(r.Body)
-	id, _, sign := strings.Cut(rest, "/")
-	switch {
-	case r.Method == http.MethodPost && sign:
-		asked, err := direct.ParseSign(raw)
-		if err != nil {
-			return nil, 0, err
-		}
-		a, err := b.reg.SignParts(r.Context(), name, id, asked)
-		return a, 200, err
-	case r.Method == http.MethodPost:
-		asked, err := direct.ParseBegin(raw)
-		if err != nil {
-			return nil, 0, err
-		}
-		a, err := b.reg.BeginDirect(r.Context(), name, asked)
-		return a, 200, err
-	case r.Method == http.MethodPut:
-		asked, err := direct.ParseComplete(raw)
-		if err != nil {
-			return nil, 0, err
-		}
-		a, err := b.reg.CompleteDirect(r.Context(), name, id, asked)
-		status := 201
-		if a.State == direct.Verifying {
-			status = 202
-		}
-		return a, status, err
-	case r.Method == http.MethodDelete:
-		return nil, 204, b.reg.AbortDirect(r.Context(), name, id)
-	}
-	after, _ := strconv.Atoi(r.URL.Query().Get("after"))
-	a, err := b.reg.DirectStatus(r.Context(), name, id, after)
-	return a, 200, err
-}
-
-// verifyLater has uploads verified in the background.
-func (b *berth) verifyLater(t testing.TB) func(context.Context, string, string) error {
+func TestTwoPushersOfOneBlob(t *testing.T) {
+	f := newFake(t)
+	p := randomBytes(6, 20_000)
 	var work sync.WaitGroup
-	t.Cleanup(work.Wait)
-	return func(_ context.Context, repo, id string) error {
-		work.Go(func() { _ = b.reg.VerifyDirect(context.Background(), repo, id) })
-		return nil
+	for range 4 {
+		e, r := f.client(Options{})
+		work.Go(func() {
+			if _, err := r.Push(t.Context(), describe(p), &memorySource{t: t, p: p}, nil); err != nil {
+				t.Errorf("push: %v", err)
+			}
+			balanced(t, e)
+		})
+	}
+	work.Wait()
+	if !f.isThere(p) {
+		t.Error("the blob is not there")
 	}
 }
 
-func TestPushAndFetchDirect(t *testing.T) {
-	b := newBerth(t, registry.Options{})
+// Another pusher has completed the upload while this one sends parts.
+func TestPushEndedByAnother(t *testing.T) {
+	f := newFake(t)
+	_, r := f.client(Options{})
+	p := randomBytes(7, 3000)
+	u := f.uploadOf(t, r, describe(p))
+	var once sync.Once
+	f.before = func(_ http.ResponseWriter, _ *http.Request, kind string) bool {
+		if kind == "PUT store" {
+			once.Do(func() {
+				for n := range 3 {
+					f.sends(t, u, n+1, p[n*1000:][:1000])
+				}
+				f.mu.Lock()
+				defer f.mu.Unlock()
+				if _, _, err := f.complete(u, []byte(fmt.Sprintf(`{"digest":"%s","size":3000}`, u.Digest))); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		return false
+	}
+	f.pushes(r, p, There)
+}
+
+func TestVerificationIsAwaited(t *testing.T) {
+	f := newFake(t)
+	_, r := f.client(Options{})
+	f.verify = func(u *fakeUpload) bool { u.Verified += 500; return u.Verified > u.Size }
+	f.pushes(r, randomBytes(8, 3000), Direct)
+	for _, u := range f.uploads {
+		if u.completed != 1 {
+			t.Errorf("completed %d times, want once: it made progress", u.completed)
+		}
+	}
+}
+
+func TestVerificationThatStoppedIsStarted(t *testing.T) {
+	f := newFake(t)
+	e, r := f.client(Options{})
+	e.pace.idle = 50 * time.Millisecond
+	f.verify = func(u *fakeUpload) bool { return u.completed == 3 }
+	f.pushes(r, randomBytes(9, 3000), Direct)
+	f.verify = func(*fakeUpload) bool { return false }
+	p := randomBytes(10, 3000)
+	_, err := r.Push(t.Context(), describe(p), &memorySource{t: t, p: p}, nil)
+	if !errors.Is(err, errVerifying) {
+		t.Errorf("got %v, want an end of it", err)
+	}
+}
+
+func TestPushOfWrongBytes(t *testing.T) {
+	f := newFake(t)
+	e, r := f.client(Options{})
+	for _, size := range []int{50, 500, 2500} {
+		for name, verify := range map[string]func(*fakeUpload) bool{
+			"at once": nil, "later": func(u *fakeUpload) bool { u.Verified++; return u.Verified > 1 },
+		} {
+			f.verify = verify
+			p, right := randomBytes(11, size), randomBytes(12, size)
+			d := describe(right)
+			_, err := r.Push(t.Context(), d, &memorySource{t: t, p: p}, nil)
+			if !errors.Is(err, oci.ErrDigestInvalid) && !refusedAs(err, "DIGEST_INVALID") {
+				t.Errorf("%d bytes, %s: %v, want DIGEST_INVALID", size, name, err)
+			}
+			if size > 50 && !strings.Contains(fmt.Sprint(err), "the bytes") {
+				t.Errorf("the error does not say what is wrong: %v", err)
+			}
+			if f.isThere(right) || f.isThere(p) {
+				t.Error("wrong bytes were published")
+			}
+			balanced(t, e)
+		}
+	}
+	f.verify = nil
+	f.pushes(r, randomBytes(12, 2500), Direct) // and then the right ones
+}
+
+func TestUnknownRegistryIsBotheredOnce(t *testing.T) {
+	begins := atomic.Int64{}
+	url := serveBerth(t, func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.Contains(r.URL.Path, "_berth") || strings.Contains(r.URL.Path, "_oci/ext") {
+				begins.Add(1)
+			}
+			h.ServeHTTP(w, r)
+		})
+	})
 	e := newEngine(t, Options{})
-	r := open(t, e, b.url, "team/app")
-	for _, c := range []struct {
-		size  int
-		way   Way
-		sends int // to the store
-	}{{0, Plain, 0}, {1, Plain, 0}, {4 << 20, Plain, 0}, {4<<20 + 1, Direct, 1}, {16 << 20, Direct, 1}, {16<<20 + 1, Direct, 2}, {40 << 20, Direct, 3}} {
-		t.Run(fmt.Sprint(c.size), func(t *testing.T) {
-			p := randomBytes(1, c.size)
-			d, w, from := describe(p), newCounter(), &memorySource{t: t, p: p}
-			way, err := r.Push(t.Context(), d, from, w)
-			if err != nil || way != c.way {
+	e.sizes.small = 10
+	for i, name := range []string{"a", "b"} {
+		r := open(t, e, url, name)
+		p := randomBytes(uint64(i), 100)
+		d := describe(p)
+		s, err := r.Standing(t.Context(), []oci.Descriptor{d}, []oci.Descriptor{d}, nil)
+		if err != nil || len(s) != 0 {
+			t.Fatalf("standing: %v, %v", s, err)
+		}
+		for range 2 {
+			if way, err := r.Push(t.Context(), d, &memorySource{t: t, p: p}, nil); err != nil || way != Plain {
 				t.Fatalf("push: %q, %v", way, err)
 			}
-			w.is(t, d, c.way)
-			if got := b.called("PUT store"); got != c.sends {
-				t.Errorf("%d requests to the store, want %d", got, c.sends)
-			}
-			if from.read != d.Size {
-				t.Errorf("%d bytes were read of %d", from.read, d.Size)
-			}
-			fetched(t, e, r, p, Plain)
-			balanced(t, e)
-			if marked := b.memory.Marked(); len(marked) > 0 {
-				t.Errorf("marked as unverified: %q", marked)
-			}
-		})
+		}
+		if s, err = r.Standing(t.Context(), []oci.Descriptor{d}, nil, nil); err != nil || s[d.Digest] != There {
+			t.Errorf("standing: %v, %v", s, err)
+		}
+		if known, err := r.Direct(t.Context()); known || err != nil {
+			t.Errorf("direct: %v, %v", known, err)
+		}
 	}
-}
-
-func TestStreamDirect(t *testing.T) {
-	b := newBerth(t, registry.Options{})
-	e := newEngine(t, Options{})
-	r := open(t, e, b.url, "team/app")
-	for _, size := range []int{0, 1, streamPart, streamPart + 1, 3 * streamPart} {
-		t.Run(fmt.Sprint(size), func(t *testing.T) {
-			p := randomBytes(2, size)
-			s := r.NewStream(t.Context(), -1)
-			for rest := p; len(rest) > 0; {
-				n, err := s.Write(rest[:min(len(rest), 1<<20-3)])
-				if err != nil {
-					t.Fatal(err)
-				}
-				rest = rest[n:]
-			}
-			way, err := s.Finish(t.Context(), describe(p).Digest)
-			if err != nil || (way == Direct) != (size > 4<<20) {
-				t.Fatalf("finish: %q, %v", way, err)
-			}
-			fetched(t, e, r, p, Plain)
-			balanced(t, e)
-		})
+	if got := begins.Load(); got != 1 {
+		t.Errorf("the registry was bothered %d times, want once", got)
 	}
 }

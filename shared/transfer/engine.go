@@ -44,6 +44,7 @@ type Engine struct {
 	sessions string
 	log      *slog.Logger
 	pace     pace
+	sizes    sizes
 
 	mu    sync.Mutex
 	known map[string]bool // by host of a registry: whether it knows direct transfer
@@ -58,6 +59,19 @@ type pace struct {
 	longest  time.Duration // before any try, if nothing else was asked for
 	idle     time.Duration // for a verification that makes no progress
 }
+
+// sizes are in bytes. They are fields of an Engine only so that tests can be about
+// little.
+type sizes struct {
+	small int64 // a blob up to that goes up in one request: gateways let it through
+	part  int64 // of a stream, gathered before it is sent
+	// What is read at once: a remote Source answers each with a request, another
+	// one costs nothing but the call.
+	remote, local int64
+	chunk         int64 // for a registry that takes no more at once
+}
+
+var usualSizes = sizes{small: 4 << 20, part: 16 << 20, remote: 8 << 20, local: 1 << 20, chunk: 4 << 20}
 
 var usualPace = pace{
 	stall:    30 * time.Second,
@@ -98,6 +112,7 @@ func New(o Options) *Engine {
 		sessions: o.Sessions,
 		log:      o.Log,
 		pace:     usualPace,
+		sizes:    usualSizes,
 		known:    map[string]bool{},
 	}
 }

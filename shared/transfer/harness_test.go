@@ -26,7 +26,7 @@ import (
 
 // quick is a pace at which faults are over soon.
 var quick = pace{
-	stall: 2 * time.Second, patience: 2 * time.Second, commit: 5 * time.Second,
+	stall: 20 * time.Second, patience: 20 * time.Second, commit: 20 * time.Second,
 	first: time.Millisecond, longest: 10 * time.Millisecond, idle: time.Second,
 }
 

@@ -8,10 +8,6 @@ import (
 	"github.com/berthregistry/berth/shared/oci"
 )
 
-// small is the size in bytes up to which a blob goes up in one request: what
-// gateways let through.
-const small = 4 << 20
-
 // Push brings a blob to the repository, and goes on with what an earlier attempt
 // brought, also of another process. When it returns nil the registry has the
 // blob. A blob whose bytes are not those of its digest is an error that wraps
@@ -30,7 +26,7 @@ func (r *Repository) Push(ctx context.Context, d oci.Descriptor, from Source, w 
 }
 
 func (r *Repository) push(ctx context.Context, d oci.Descriptor, from Source, w Watcher) (Way, error) {
-	if d.Size <= small {
+	if d.Size <= r.engine.sizes.small {
 		return r.pushSmall(ctx, d, from, w)
 	}
 	way, err := r.pushDirect(ctx, d, from, w)

@@ -6,13 +6,6 @@ import (
 	"sync"
 )
 
-// Sizes of what is read at once, in bytes. A remote source answers each with a
-// request; another one costs nothing but the call.
-const (
-	remotePiece = 8 << 20
-	localPiece  = 1 << 20
-)
-
 // A starter is a Source that says whether several may read it at once. It is
 // asked once, with the range that is read first.
 type starter interface {
@@ -50,11 +43,11 @@ type piece struct {
 func (e *Engine) read(ctx context.Context, from Source, off, size int64) *reader {
 	ctx, cancel := context.WithCancelCause(ctx)
 	r := &reader{
-		engine: e, from: from, piece: localPiece, queue: make(chan *piece, e.parallel),
+		engine: e, from: from, piece: e.sizes.local, queue: make(chan *piece, e.parallel),
 		freed: make(chan struct{}, 1), cancel: cancel, ctx: ctx,
 	}
 	if _, ok := from.(starter); ok {
-		r.piece = remotePiece
+		r.piece = e.sizes.remote
 	}
 	r.work.Go(func() { r.produce(off, off+size) })
 	return r

@@ -10,11 +10,8 @@ import (
 	"github.com/berthregistry/berth/shared/oci"
 )
 
-// Sizes of chunks in bytes, for registries that take no more at once.
-const (
-	usualChunk = 4 << 20
-	leastChunk = 256 << 10
-)
+// Sizes in bytes of the chunks that are tried.
+const leastChunk, mostChunk = 64 << 10, 64 << 20
 
 // maxSessions is how often an upload is begun anew because the registry no longer
 // knows it.
@@ -110,8 +107,14 @@ func (p *plainPush) send(ctx context.Context) error {
 
 func (p *plainPush) sendAll(ctx context.Context) error {
 	if p.foreseeing {
+		before := p.offset
 		if err := p.ask(ctx); err != nil {
 			return err
+		}
+		if p.offset == before {
+			// It may count a request whole or not at all, as Berth does, or sit behind
+			// a gateway that ends long ones.
+			p.shrink(p.d.Size / 2)
 		}
 	}
 	for p.offset < p.d.Size {
@@ -121,7 +124,7 @@ func (p *plainPush) sendAll(ctx context.Context) error {
 			continue
 		}
 		p.foreseeing = true
-		if refusedWith(err, http.StatusRequestEntityTooLarge) && p.shrink() ||
+		if refusedWith(err, http.StatusRequestEntityTooLarge) && p.shrink(p.r.engine.sizes.chunk) ||
 			refusedWith(err, http.StatusRequestedRangeNotSatisfiable) {
 			if err := p.ask(ctx); err != nil {
 				return err
@@ -200,16 +203,16 @@ func (p *plainPush) ask(ctx context.Context) error {
 	return p.accept(resp, 0)
 }
 
-// shrink says whether there is a smaller size of chunks to try.
-func (p *plainPush) shrink() bool {
-	switch {
-	case p.chunk == 0 || p.chunk > usualChunk:
-		p.chunk = usualChunk
-	case p.chunk/2 >= max(leastChunk, p.least):
-		p.chunk /= 2
-	default:
+// shrink makes chunks smaller: this size at most, or else half of what they are. It
+// says whether they can be.
+func (p *plainPush) shrink(most int64) bool {
+	if p.chunk > 0 {
+		most = min(most, p.chunk/2)
+	}
+	if most < max(leastChunk, p.least) {
 		return false
 	}
+	p.chunk = min(most, mostChunk)
 	return true
 }
 

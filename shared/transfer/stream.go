@@ -9,9 +9,6 @@ import (
 	"github.com/berthregistry/berth/shared/oci"
 )
 
-// streamPart is how many bytes of a stream are gathered before they are sent.
-const streamPart = 16 << 20
-
 // errEnded is a stream that is used after its end.
 var errEnded = errors.New("the stream has ended")
 
@@ -75,9 +72,9 @@ func (s *Stream) Write(p []byte) (n int, err error) {
 // room is the size of the next buffer: no larger than what is to come.
 func (s *Stream) room() int64 {
 	if left := s.size - s.taken; s.size >= 0 && left > 0 {
-		return min(left, streamPart)
+		return min(left, s.r.engine.sizes.part)
 	}
-	return streamPart
+	return s.r.engine.sizes.part
 }
 
 // Size returns how many bytes were taken.
