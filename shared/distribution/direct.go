@@ -1,6 +1,7 @@
 package distribution
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -134,13 +135,16 @@ func writeAgain(header http.Header, s direct.Status) {
 	header.Set("Retry-After", strconv.FormatInt(min(1+s.Size>>30, most), 10))
 }
 
-// writeDirect answers with what may have URLs in it.
+// writeDirect answers with what may have URLs in it, of which people can read the
+// ampersands.
 func writeDirect(w http.ResponseWriter, r *http.Request, status int, body any) error {
-	raw, err := json.Marshal(body)
-	if err != nil {
+	var raw bytes.Buffer
+	encoder := json.NewEncoder(&raw)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(body); err != nil {
 		return fmt.Errorf("encode answer: %w", err)
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	sendJSON(w, r, status, raw)
+	sendJSON(w, r, status, raw.Bytes())
 	return nil
 }

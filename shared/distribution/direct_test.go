@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,6 +30,8 @@ type harbour struct {
 	reg   *registry.Registry
 	store *blobstest.Memory
 
+	received atomic.Int64 // bytes of PUTs to the store
+
 	mu   sync.Mutex
 	told bytes.Buffer
 	seen []distribution.Exchange
@@ -37,7 +40,10 @@ type harbour struct {
 func newHarbour(t testing.TB, o registry.Options, d distribution.Options) *harbour {
 	t.Helper()
 	h := &harbour{}
-	bucket := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.store.ServeHTTP(w, r) }))
+	bucket := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.watch(r)
+		h.store.ServeHTTP(w, r)
+	}))
 	t.Cleanup(bucket.Close)
 	h.store = blobstest.NewMemory(blobstest.MemoryOptions{Base: bucket.URL})
 	items, _ := newStores(t)
