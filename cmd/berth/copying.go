@@ -95,9 +95,11 @@ func (c *copying) run(t terminal) error {
 	begun := time.Now()
 	summary, err := c.copy(ctx, display, log)
 	display.Close()
-	if ctx.Err() != nil {
+	switch {
+	case err == nil: // though a signal may have come at the last moment
+	case ctx.Err() != nil:
 		err = errors.New("interrupted; the same command goes on where it ended")
-	} else if err != nil {
+	default:
 		err = c.explain(err)
 	}
 	o := outcome{copying: c, Summary: summary, took: time.Since(begun), err: err}
