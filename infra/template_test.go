@@ -77,9 +77,11 @@ var allowed = map[string][]string{
 		"s3:PutObjectTagging " + bucket + "/object/*",
 	},
 	"Verify": {
+		"deny dynamodb:DeleteItem " + table + " about any of access",
 		"deny dynamodb:PutItem " + table + " about any of access",
 		"deny dynamodb:UpdateItem " + table + " about any of access",
-		"dynamodb:ConditionCheckItem " + table,
+		"dynamodb:BatchGetItem " + table,
+		"dynamodb:DeleteItem " + table,
 		"dynamodb:GetItem " + table,
 		"dynamodb:PutItem " + table,
 		"dynamodb:UpdateItem " + table,

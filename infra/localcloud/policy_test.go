@@ -14,8 +14,8 @@ import (
 // what its role allows: nothing was refused, and nothing is allowed in vain.
 // Logs and traces are written by Lambda itself and not seen here.
 func TestPoliciesAreExact(t *testing.T) {
-	cl := newCloud(t, guarded(t))
-	c := cl.robot(t, "root")
+	cl := newCloud(t, guarded(t), inlineUpTo(inline))
+	c, releases := cl.robot(t, "root"), cl.robot(t, "releases")
 	for _, part := range []struct {
 		name  string
 		drive func(*client)
@@ -31,7 +31,10 @@ func TestPoliciesAreExact(t *testing.T) {
 		{"wrong digests", driveWrongDigests},
 		{"lost bytes", func(c *client) { driveLostBytes(c, cl) }},
 		{"lost races", func(c *client) { driveLostRaces(c, cl) }},
-		{"limited to tags", func(c *client) { driveLimited(c, cl.robot(t, "releases")) }},
+		{"direct uploads", func(c *client) { driveDirect(c, cl) }},
+		{"direct uploads that are wrong", func(c *client) { driveWrongDirect(c, cl) }},
+		{"direct uploads given up", driveAbortedDirect},
+		{"limited to tags", func(c *client) { driveLimited(c, releases) }},
 		{"tokens", driveTokens},
 		{"refusals", driveRefusals},
 	} {
