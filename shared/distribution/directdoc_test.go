@@ -204,7 +204,7 @@ func TestDirectDocumentScript(t *testing.T) {
 		before := h.received.Load()
 		c := exec.CommandContext(t.Context(), "bash", script, h.url+"/v2/team/app", file)
 		c.Env = append(os.Environ(), "HOME="+dir)
-		if out, err := c.CombinedOutput(); err != nil {
+		if out, err := c.CombinedOutput(); err != nil || len(out) > 0 {
 			t.Fatalf("push of %d bytes: %v: %s", len(content), err, out)
 		}
 		if a := h.get("/v2/team/app/blobs/" + string(oci.SHA256.Sum(content))); !bytes.Equal(a.body, content) {
@@ -213,7 +213,7 @@ func TestDirectDocumentScript(t *testing.T) {
 		return h.received.Load() - before
 	}
 	const mib = 1 << 20
-	small, one, many := noise(1000), noise(5*mib), noise(33*mib)
+	small, one, many := noise(1000), noise(5*mib), noise(33 * mib)
 	upload := h.beginOne(direct.Wanted{Digest: oci.SHA256.Sum(many), Size: 33 * mib}).Upload
 	h.sendParts(upload.ID, many[:16*mib], 16*mib)
 	for _, c := range []struct {
