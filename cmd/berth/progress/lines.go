@@ -22,7 +22,11 @@ type lines struct {
 func Lines(out io.Writer, size Size) Display { return &lines{size: size, out: out} }
 
 func (l *lines) Planned(p mirror.Plan) {
-	if n := len(p.Move); n > 0 {
+	switch n := len(p.Move); n {
+	case 0:
+	case 1:
+		fmt.Fprintf(l, "to be moved: 1 blob of %s\n", l.size(p.Bytes()))
+	default:
 		fmt.Fprintf(l, "to be moved: %d blobs of %s\n", n, l.size(p.Bytes()))
 	}
 }
