@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/berthregistry/berth/shared/direct"
 	"github.com/berthregistry/berth/shared/oci"
 	"github.com/berthregistry/berth/shared/registry"
 	"github.com/berthregistry/berth/shared/table"
@@ -24,6 +25,14 @@ func (s *slowTable) Transact(ctx context.Context, tx table.Tx) error {
 	}
 	<-ctx.Done()
 	return ctx.Err()
+}
+
+// sailed is a direct upload that was sent before the table became slow.
+func (tm team) sailed() string {
+	items := tm.table.(*slowTable)
+	items.slow = false
+	defer func() { items.slow = true }()
+	return (&stage{t: tm.TB.(*testing.T), reg: tm.reg}).sail(stream, crate)
 }
 
 // A function is killed when its time is over, so a write that has a deadline
@@ -57,6 +66,17 @@ func TestWritesEndAtTheDeadline(t *testing.T) {
 				Repo: tm.repo, Ref: oci.Reference{Tag: "1"}, Body: image(config, nil, nil),
 			})
 			return err
+		},
+		"begin direct": func(ctx context.Context, tm team, _ oci.Descriptor) error {
+			_, err := tm.reg.BeginDirect(ctx, tm.repo, direct.Begin{Blobs: []direct.Wanted{stream}})
+			return err
+		},
+		"complete direct": func(ctx context.Context, tm team, _ oci.Descriptor) error {
+			_, err := tm.reg.CompleteDirect(ctx, tm.repo, tm.sailed(), direct.Complete{Digest: oci.SHA256.Sum(crate), Size: int64(len(crate))})
+			return err
+		},
+		"abort direct": func(ctx context.Context, tm team, _ oci.Descriptor) error {
+			return tm.reg.AbortDirect(ctx, tm.repo, tm.sailed())
 		},
 		"delete blob": func(ctx context.Context, tm team, config oci.Descriptor) error {
 			return tm.reg.DeleteBlob(ctx, tm.repo, config.Digest)

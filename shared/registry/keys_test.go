@@ -2,6 +2,7 @@ package registry_test
 
 import (
 	"context"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -126,5 +127,35 @@ func TestKeysOfALimitedPush(t *testing.T) {
 	}
 	if n != 2 {
 		t.Errorf("%d notes of what was sent, want 2", n)
+	}
+}
+
+// TestKeysOfADirectPush lists what a blob leaves behind that was sent by direct
+// transfer, by somebody who counts: what another leaves, and the upload that is done.
+func TestKeysOfADirectPush(t *testing.T) {
+	book := &diary{Store: newMemTable(), keys: map[table.Key]bool{}}
+	q := newTinyQuay(t, registry.Options{})
+	q.reg = registry.New(book, q.store, registry.Options{}).Tiny().For(limited("alice"))
+	id := q.push(crate).ID
+	d := string(oci.SHA256.Sum(crate))
+	object := q.store.Keys()[0]
+	if !regexp.MustCompile(`^blobs/([0-9a-f]{2})/[0-9a-f-]{34}([0-9a-f]{2})-[0-9a-f]{16}$`).MatchString(object) {
+		t.Errorf("the object is %q", object)
+	}
+	want := []string{
+		"digest#" + d + " repo#team/app",
+		"object#" + object + " object",
+		"repo#team/app blob#" + d,
+		"repo#team/app direct#" + id,
+		"repo#team/app sent#blob#" + d + "#2bd806c97f0e00af1a1fc3328fa763a9269723c8db8fac4f93af71db186d6e90",
+		"repos repo#team/app",
+	}
+	var got []string
+	for k := range book.keys {
+		got = append(got, k.Partition+" "+k.Sort)
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("got keys\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
 	}
 }
