@@ -29,17 +29,13 @@ func (c client) send(ctx context.Context, method, target string, body []byte, st
 		req.Header.Set(headers[i], headers[i+1])
 	}
 	answer := httptest.NewRecorder()
-	c.handler.ServeHTTP(answer, req)
+	c.meter.gateway(c.handler).ServeHTTP(answer, req)
 	if answer.Code != status {
 		return nil, fmt.Errorf("%s %s: got %d, want %d: %.200q", method, target, answer.Code, status, answer.Body)
 	}
-	c.meter.add(func(b *bill) {
-		b.invocations++
-		b.gateway += units(max(len(body), answer.Body.Len()), gatewayStep)
-		if status == http.StatusTemporaryRedirect {
-			b.s3Reads++
-		}
-	})
+	if status == http.StatusTemporaryRedirect {
+		c.meter.add(func(b *bill) { b.s3Reads++ })
+	}
 	return answer.Result(), nil
 }
 

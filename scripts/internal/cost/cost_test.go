@@ -6,12 +6,14 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/berthregistry/berth/shared/blobs"
+	"github.com/berthregistry/berth/shared/blobs/blobstest"
 	bloblocal "github.com/berthregistry/berth/shared/blobs/local"
 	"github.com/berthregistry/berth/shared/distribution"
 	"github.com/berthregistry/berth/shared/registry"
@@ -27,7 +29,7 @@ func TestPriceFile(t *testing.T) {
 		p.HTTPAPIMillion, p.LambdaMillion, p.LambdaGBSecond, p.TableReadMillion, p.TableWriteMillion, p.TableGBMonth,
 		p.TableBackupGBMonth, p.S3WriteThousand, p.S3ReadThousand, p.S3GBMonth, p.LogsGB, p.ECRGBMonth,
 		p.Assumed.MemoryMB, p.Assumed.RequestMS, p.Assumed.TableReadMS, p.Assumed.TableWriteMS, p.Assumed.S3MS,
-		p.Assumed.S3MBPerS, p.Assumed.LogBytes,
+		p.Assumed.S3MBPerS, p.Assumed.LogBytes, p.Assumed.CopyMBPerS, p.Assumed.CopyMemoryMB,
 	} {
 		if price <= 0 {
 			t.Errorf("a price is missing or not positive in %+v", p)
@@ -39,11 +41,11 @@ func TestPriceOfABill(t *testing.T) {
 	p := prices{
 		HTTPAPIMillion: 1, LambdaMillion: 0.2, LambdaGBSecond: 0.00001, TableReadMillion: 0.125, TableWriteMillion: 0.625,
 		S3WriteThousand: 0.005, S3ReadThousand: 0.0004, LogsGB: 0.5,
-		Assumed: assumptions{MemoryMB: 512, RequestMS: 2, TableReadMS: 4, TableWriteMS: 10, S3MS: 40, S3MBPerS: 50, LogBytes: 1000},
+		Assumed: assumptions{MemoryMB: 512, RequestMS: 2, TableReadMS: 4, TableWriteMS: 10, S3MS: 40, S3MBPerS: 50, LogBytes: 1000, CopyMBPerS: 100, CopyMemoryMB: 1024},
 	}
-	one := bill{gateway: 2, invocations: 1, reads: 1, writes: 1, readUnits: 3, writeUnits: 4, s3Calls: 1, s3Bytes: 5e6, s3Reads: 1, s3Writes: 2}
-	// 2+4+10+40 ms and 100 ms of bytes, half a GB of memory.
-	want := 2*1.0 + 0.2 + 0.156*0.5*10 + 3*0.125 + 4*0.625 + 0.4 + 2*5 + 0.5
+	one := bill{gateway: 2, invocations: 1, reads: 1, writes: 1, readUnits: 3, writeUnits: 4, s3Calls: 1, s3Bytes: 5e6, s3Reads: 1, s3Writes: 2, copied: 2e8}
+	// 2+4+10+40 ms and 100 ms of bytes, half a GB of memory; 2 s of waiting, a GB.
+	want := 2*1.0 + 0.2 + 0.156*0.5*10 + 2*10 + 3*0.125 + 4*0.625 + 0.4 + 2*5 + 0.5
 	if got := p.of(one.times(1e6)); math.Abs(got-want) > 1e-9 {
 		t.Errorf("a million cost %v, want %v", got, want)
 	}
@@ -61,6 +63,7 @@ func TestWhatS3Bills(t *testing.T) {
 		{"HEAD", "", bill{s3Reads: 1}},
 		{"GET", "list-type=2", bill{s3Writes: 1}},
 		{"GET", "uploads", bill{s3Writes: 1}},
+		{"GET", "uploadId=x", bill{s3Writes: 1}},
 		{"PUT", "partNumber=1", bill{s3Writes: 1}},
 		{"POST", "uploads", bill{s3Writes: 1}},
 		{"DELETE", "", bill{}},
@@ -122,5 +125,29 @@ func TestCount(t *testing.T) {
 	}
 	if got.push.gateway < 3*10*2 || got.push.writeUnits < 2*5 {
 		t.Errorf("push: %+v, want thirty megabytes in steps of 512 KB, and writes", got.push)
+	}
+}
+
+// A layer of forty megabytes is three parts, signed for at once or one by one,
+// and verified by an invocation that no gateway saw.
+func TestCountDirect(t *testing.T) {
+	items, err := local.Open(filepath.Join(t.TempDir(), "table.db"), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer items.Close()
+	server := httptest.NewUnstartedServer(nil)
+	store := blobstest.NewMemory(blobstest.MemoryOptions{Base: "http://" + server.Listener.Addr().String()})
+	server.Config.Handler = store
+	server.Start()
+	t.Cleanup(server.Close)
+	var m meter
+	const size = 40 << 20
+	got, err := countDirect(t.Context(), &m, meteredTable{items, &m}, store, size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.s3Writes != 3 || got.copied != size || got.invocations != got.gateway+1 || got.gateway < 4 || got.gateway > 8 {
+		t.Errorf("got %+v, want three parts, one verification, and begin, sign, complete and status", got)
 	}
 }

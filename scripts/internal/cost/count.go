@@ -19,6 +19,7 @@ type counts struct {
 	smallBlob, blob, head bill // a config, a layer by redirect, HEAD of a layer
 	push, attach          bill
 	login                 bill // what comes before the first request that is let in
+	direct                bill // a layer of directSize
 }
 
 // What is pushed and pulled: an image of three layers of 10 MB, a config of 3

@@ -57,6 +57,9 @@ func run(ctx context.Context, file string) error {
 	if counted.login, err = countLogin(ctx, meteredTable{items, &m}, scratch); err != nil {
 		return fmt.Errorf("log in: %w", err)
 	}
+	if counted.direct, err = countDirect(ctx, &m, meteredTable{items, &m}, store, directSize); err != nil {
+		return err
+	}
 	return counted.print(os.Stdout, p)
 }
 

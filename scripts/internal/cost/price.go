@@ -37,6 +37,8 @@ type assumptions struct {
 	S3MS         float64 `yaml:"s3-ms"`
 	S3MBPerS     float64 `yaml:"s3-mb-per-s"`
 	LogBytes     float64 `yaml:"log-bytes"`
+	CopyMBPerS   float64 `yaml:"copy-mb-per-s"`
+	CopyMemoryMB float64 `yaml:"copy-memory-mb"`
 }
 
 func readPrices(file string) (prices, error) {
@@ -56,6 +58,7 @@ func (p prices) of(b bill) float64 {
 	return b.gateway/1e6*p.HTTPAPIMillion +
 		b.invocations/1e6*p.LambdaMillion +
 		p.seconds(b)*p.Assumed.MemoryMB/1024*p.LambdaGBSecond +
+		p.waiting(b)*p.Assumed.CopyMemoryMB/1024*p.LambdaGBSecond +
 		b.readUnits/1e6*p.TableReadMillion +
 		b.writeUnits/1e6*p.TableWriteMillion +
 		b.s3Writes/1e3*p.S3WriteThousand +
@@ -70,3 +73,6 @@ func (p prices) seconds(b bill) float64 {
 	ms := b.invocations*a.RequestMS + b.reads*a.TableReadMS + b.writes*a.TableWriteMS + b.s3Calls*a.S3MS
 	return ms/1e3 + b.s3Bytes/1e6/a.S3MBPerS
 }
+
+// waiting is how long functions wait for S3 to copy what it is to sum up.
+func (p prices) waiting(b bill) float64 { return b.copied / 1e6 / p.Assumed.CopyMBPerS }

@@ -25,11 +25,27 @@ func (n counts) print(w io.Writer, p prices) error {
 	row("1,000,000 logins with a robot's key", 1e6, n.login)
 	row("1,000 pushes of an image", 1e3, n.push)
 	row("1,000 attached signatures", 1e3, n.attach)
+	row("1,000 layers of 1 GiB, straight to S3", 1e3, n.direct)
 	fmt.Fprintf(t, "100 GB of layers for a month\t\t\t\t\t\t%.2f\t%.2f\t\n", 100*p.S3GBMonth, 100*p.ECRGBMonth)
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	if err := n.explain(w, p); err != nil {
+		return err
+	}
 	return n.compare(w, p)
+}
+
+// explain says what a layer costs whose parts go straight to S3.
+func (n counts) explain(w io.Writer, p prices) error {
+	d := n.direct
+	_, err := fmt.Fprintf(w, `
+A layer of 1 GiB that goes straight to S3 costs $%.5f: %.0f requests of S3, nearly all of them parts, are
+%.0f %% of that. A function waits some %.0f s for S3 to sum it up, which is $%.5f; the copy that S3 makes
+for it is deleted at once. To keep the layer for a month costs $%.3f.
+`, p.of(d), d.s3Reads+d.s3Writes, 100*p.of(bill{s3Reads: d.s3Reads, s3Writes: d.s3Writes})/p.of(d), p.waiting(d),
+		p.of(bill{copied: d.copied}), directSize/1e9*p.S3GBMonth)
+	return err
 }
 
 // compare says from where on which of the two is cheaper.

@@ -52,9 +52,10 @@ func (c meteredClient) Do(req *http.Request) (*http.Response, error) {
 func countS3(b *bill, method string, query map[string][]string) {
 	_, list := query["list-type"]
 	_, uploads := query["uploads"]
+	_, parts := query["uploadId"]
 	switch {
 	case method == http.MethodDelete:
-	case method == http.MethodGet && !list && !uploads, method == http.MethodHead:
+	case method == http.MethodGet && !list && !uploads && !parts, method == http.MethodHead:
 		b.s3Reads++
 	default:
 		b.s3Writes++
