@@ -20,6 +20,9 @@ import (
 // errNoDirect is a registry that does not know direct transfer.
 var errNoDirect = errors.New("the registry does not know direct transfer")
 
+// errNoSource is a refusal that may be about a repository to mount from.
+var errNoSource = errors.New("the registry refuses to mount")
+
 // curious is how often a registry is tried of which nothing is known yet.
 const curious = 3
 
@@ -44,10 +47,13 @@ func (r *Repository) begin(ctx context.Context, b direct.Begin) (begun direct.Be
 	case err == nil:
 		r.engine.learn(r.base.Host, true)
 		return begun, nil
+	case len(b.Sources()) > 0 && refusedWith(err, http.StatusUnauthorized, http.StatusForbidden):
+		return begun, errNoSource
 	case isUnknownRoute(err), !known && errors.Is(err, errAnswer):
 		if !known {
 			r.engine.learn(r.base.Host, false)
 		}
+		r.engine.log.DebugContext(ctx, "no direct transfer", "registry", r.base.Host, "error", err)
 		return begun, errNoDirect
 	case !known && isRefusal(err):
 		// It may answer so whatever it does not know. If it means what it says, it
@@ -171,17 +177,6 @@ func (r *Repository) standDirect(ctx context.Context, blobs, manifests []oci.Des
 	for i, d := range blobs {
 		wanted[i] = direct.Wanted{Digest: d.Digest, Size: d.Size}
 	}
-	from = r.sources(from)
-	for _, other := range from {
-		ref := r.repo.Reference
-		ref.Repository = other
-		ctx = auth.AppendRepositoryScope(ctx, ref, auth.ActionPull)
-	}
-	if len(from) == 1 { // of several, the registry finds the one
-		for i := range wanted {
-			wanted[i].From = from[0]
-		}
-	}
 	names := make([]oci.Digest, len(manifests))
 	for i, d := range manifests {
 		names[i] = d.Digest
@@ -191,13 +186,35 @@ func (r *Repository) standDirect(ctx context.Context, blobs, manifests []oci.Des
 		var b direct.Begin
 		b.Blobs, wanted = cut(wanted, direct.MaxBlobs)
 		b.Manifests, names = cut(names, direct.MaxBlobs)
-		begun, err := r.begin(ctx, b)
+		begun, err := r.beginFrom(ctx, b, from)
+		if errors.Is(err, errNoSource) {
+			from = nil
+			begun, err = r.beginFrom(ctx, b, nil)
+		}
 		if err != nil {
 			return nil, err
 		}
 		r.note(begun, out)
 	}
 	return out, nil
+}
+
+// beginFrom is begin of blobs that may be mounted from other repositories, which
+// takes a login for those.
+func (r *Repository) beginFrom(ctx context.Context, b direct.Begin, from []string) (direct.Begun, error) {
+	from = r.sources(from)
+	for _, other := range from {
+		ref := r.repo.Reference
+		ref.Repository = other
+		ctx = auth.AppendRepositoryScope(ctx, ref, auth.ActionPull)
+	}
+	b.Blobs = slices.Clone(b.Blobs)
+	for i := range b.Blobs {
+		if len(from) == 1 { // of several, the registry finds the one
+			b.Blobs[i].From = from[0]
+		}
+	}
+	return r.begin(ctx, b)
 }
 
 // sources are the other repositories that can be named.

@@ -2,14 +2,10 @@ package transfer
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -17,7 +13,6 @@ import (
 	"github.com/berthregistry/berth/shared/blobs/blobstest"
 	"github.com/berthregistry/berth/shared/direct"
 	"github.com/berthregistry/berth/shared/distribution"
-	"github.com/berthregistry/berth/shared/oci"
 	"github.com/berthregistry/berth/shared/registry"
 	tablestore "github.com/berthregistry/berth/shared/table/local"
 )
@@ -32,8 +27,6 @@ type berth struct {
 
 	mu    sync.Mutex
 	calls map[string]int // by method and kind of route
-	// before may answer a request in the place of the registry or the store.
-	before func(w http.ResponseWriter, r *http.Request, kind string) (done bool)
 }
 
 func newBerth(t testing.TB, o registry.Options) *berth {
@@ -78,97 +71,39 @@ func (b *berth) serveStore(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "credentials for another host", http.StatusTeapot)
 		return
 	}
-	if b.before != nil && b.before(w, r, kind) {
-		return
-	}
 	b.memory.ServeHTTP(w, r)
 }
 
-func (b *berth) serve(w http.ResponseWriter, r *http.Request, plain http.Handler) {
-	name, rest, ok := strings.Cut(strings.TrimPrefix(r.URL.Path, "/v2/"), "/"+direct.Uploads)
+func (b *berth) serve(w http.ResponseWriter, r *http.Request, face http.Handler) {
 	kind := r.Method + " other"
-	if ok {
+	if _, rest, ok := strings.Cut(r.URL.Path, "/"+direct.Uploads); ok {
 		kind = r.Method + " uploads"
-		if strings.HasSuffix(rest, "/parts") {
-			kind = "POST parts"
-		} else if r.Method == http.MethodPost {
-			kind = "POST begin"
+		if rest == "" {
+			kind = "begin"
 		}
 	}
 	b.count(kind)
-	if b.before != nil && b.before(w, r, kind) {
-		return
-	}
-	if !ok {
-		plain.ServeHTTP(w, r)
-		return
-	}
-	answer, status, err := b.face(r, name, strings.Trim(rest, "/"))
-	var known *oci.Error
-	switch {
-	case errors.As(err, &known):
-		status = map[*oci.Error]int{oci.ErrUploadUnknown: 404}[known.Kind()]
-		if status == 0 {
-			status = 400
-		}
-		answer = map[string]any{"errors": []any{map[string]string{"code": known.Code, "message": known.Message}}}
-	case err != nil:
-		status, answer = 500, map[string]any{}
-	}
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(answer)
+	face.ServeHTTP(w, r)
 }
 
-// face is the extension, spoken.
-func (b *berth) face(r *http.Request, name, rest string) (any, int, error) {
-	raw, _ := io.ReadAll(r.Body)
-	id, _, sign := strings.Cut(rest, "/")
-	switch {
-	case r.Method == http.MethodPost && sign:
-		asked, err := direct.ParseSign(raw)
-		if err != nil {
-			return nil, 0, err
+// verifyLater has an upload verified in the background.
+func (b *berth) verifyLater(t testing.TB, repo, id string) error {
+	done := make(chan struct{})
+	t.Cleanup(func() { <-done })
+	go func() {
+		defer close(done)
+		if err := b.reg.VerifyDirect(context.Background(), repo, id); err != nil {
+			t.Errorf("verify: %v", err)
 		}
-		a, err := b.reg.SignParts(r.Context(), name, id, asked)
-		return a, 200, err
-	case r.Method == http.MethodPost:
-		asked, err := direct.ParseBegin(raw)
-		if err != nil {
-			return nil, 0, err
-		}
-		a, err := b.reg.BeginDirect(r.Context(), name, asked)
-		return a, 200, err
-	case r.Method == http.MethodPut:
-		asked, err := direct.ParseComplete(raw)
-		if err != nil {
-			return nil, 0, err
-		}
-		a, err := b.reg.CompleteDirect(r.Context(), name, id, asked)
-		status := 201
-		if a.State == direct.Verifying {
-			status = 202
-		}
-		return a, status, err
-	case r.Method == http.MethodDelete:
-		return nil, 204, b.reg.AbortDirect(r.Context(), name, id)
-	}
-	after, _ := strconv.Atoi(r.URL.Query().Get("after"))
-	a, err := b.reg.DirectStatus(r.Context(), name, id, after)
-	return a, 200, err
-}
-
-// verifyLater has uploads verified in the background.
-func (b *berth) verifyLater(t testing.TB) func(context.Context, string, string) error {
-	var work sync.WaitGroup
-	t.Cleanup(work.Wait)
-	return func(_ context.Context, repo, id string) error {
-		work.Go(func() { _ = b.reg.VerifyDirect(context.Background(), repo, id) })
-		return nil
-	}
+	}()
+	return nil
 }
 
 func TestPushAndFetchDirect(t *testing.T) {
-	b := newBerth(t, registry.Options{})
+	var b *berth
+	b = newBerth(t, registry.Options{VerifyInline: 10 << 20, Verify: func(_ context.Context, repo, id string) error {
+		return b.verifyLater(t, repo, id)
+	}})
 	e := newEngine(t, Options{})
 	r := open(t, e, b.url, "team/app")
 	for _, c := range []struct {

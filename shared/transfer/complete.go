@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"oras.land/oras-go/v2/registry/remote/errcode"
@@ -81,14 +82,17 @@ func (u *upload) conclude(ctx context.Context, d oci.Descriptor) (wait time.Dura
 // await asks how far a verification is, until it ends, or has made no progress
 // for a while: that is errVerifying.
 func (u *upload) await(ctx context.Context, d oci.Descriptor, verified int64, wait time.Duration) (int64, error) {
-	for last := time.Now(); time.Since(last) < u.r.engine.pace.idle; wait = 2 * max(wait, soonest) {
-		if err := sleep(ctx, u.r.engine.pace.question(wait)); err != nil {
+	pace := u.r.engine.pace
+	own := soonest
+	for last := time.Now(); time.Since(last) < pace.idle; own = min(2*own, latest) {
+		if err := sleep(ctx, min(max(wait, own), pace.idle/2)); err != nil {
 			return verified, err
 		}
-		var s direct.Status
-		if err := u.call(ctx, http.MethodGet, "", nil, &s); err != nil {
+		s, asked, err := u.ask(ctx)
+		if err != nil {
 			return verified, err
 		}
+		wait = asked
 		switch {
 		case s.State == direct.Done:
 			return verified, nil
@@ -106,9 +110,22 @@ func (u *upload) await(ctx context.Context, d oci.Descriptor, verified int64, wa
 	return verified, errVerifying
 }
 
-// question is how long to wait before the next question about a verification.
-func (p pace) question(asked time.Duration) time.Duration {
-	return min(max(asked, min(soonest, p.idle/10)), latest, p.idle/2)
+// ask returns how far the upload is, and when to ask again.
+func (u *upload) ask(ctx context.Context) (s direct.Status, wait time.Duration, err error) {
+	at := u.r.at(direct.Uploads + "/" + u.status.ID)
+	at.RawQuery = "after=" + strconv.Itoa(u.status.Next)
+	err = u.r.engine.again(ctx, "ask how far an upload is", func() error {
+		resp, err := u.r.do(ctx, call{method: http.MethodGet, url: at}, http.StatusOK)
+		if err != nil {
+			return err
+		}
+		wait = retryAfter(resp.Header, time.Now())
+		return decode(resp, &s)
+	})
+	if isLostUpload(err) {
+		err = fmt.Errorf("%w: %w", errLost, err)
+	}
+	return s, wait, err
 }
 
 // abort gives up an upload that nobody will go on with.

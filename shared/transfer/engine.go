@@ -42,6 +42,7 @@ type Engine struct {
 	sends    *semaphore.Weighted // parts that go up
 	store    *http.Client
 	sessions string
+	swept    sync.Once
 	log      *slog.Logger
 	pace     pace
 	sizes    sizes

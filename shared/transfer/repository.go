@@ -33,7 +33,7 @@ type Repository struct {
 
 	mu    sync.Mutex
 	begun map[oci.Digest]direct.Blob // what Standing has begun, for Push
-	open  map[oci.Digest]*url.URL    // uploads that began where a mount was asked for
+	open  map[oci.Digest]session     // uploads that began where a mount was asked for
 }
 
 // Open returns a repository of a registry, to which repo.Client logs in. Each
@@ -47,7 +47,7 @@ func (e *Engine) Open(repo *remote.Repository, hint string) *Repository {
 	base := &url.URL{Scheme: scheme, Host: repo.Reference.Host(), Path: "/v2/" + repo.Reference.Repository + "/"}
 	return &Repository{
 		engine: e, repo: repo, client: stay(repo.Client, base), base: base, hint: hint,
-		begun: map[oci.Digest]direct.Blob{}, open: map[oci.Digest]*url.URL{},
+		begun: map[oci.Digest]direct.Blob{}, open: map[oci.Digest]session{},
 	}
 }
 

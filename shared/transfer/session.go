@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -35,12 +36,17 @@ func (r *Repository) beginSession(ctx context.Context) (s session, err error) {
 			return err
 		}
 		discard(resp)
-		s.least = header(resp, "OCI-Chunk-Min-Length")
-		s.chunk = header(resp, "OCI-Chunk-Max-Length")
-		s.at, err = follow(resp, at)
+		s, err = readSession(resp, at)
 		return err
 	})
 	return s, err
+}
+
+// readSession reads where an upload is that has begun, and how it takes bytes
+// (spec, and pull request 486 of it).
+func readSession(resp *http.Response, asked *url.URL) (session, error) {
+	at, err := follow(resp, asked)
+	return session{at: at, chunk: header(resp, "OCI-Chunk-Max-Length"), least: header(resp, "OCI-Chunk-Min-Length")}, err
 }
 
 // header reads a header that is a number of bytes, 0 if there is none.
@@ -60,6 +66,7 @@ type plainPush struct {
 	w    Watcher
 	session
 	moved int64 // what the Watcher has been told
+	note  *note // nil if none is kept
 }
 
 // pushPlain sends a blob in one stream, or in chunks if the registry wants that, and
@@ -71,10 +78,11 @@ func (r *Repository) pushPlain(ctx context.Context, d oci.Descriptor, from Sourc
 	})
 }
 
-func (p *plainPush) run(ctx context.Context) error {
+func (p *plainPush) run(ctx context.Context) (err error) {
+	p.note = p.r.engine.openNote(p.r.base, p.d.Digest)
+	defer func() { p.note.close(err == nil || !worthKeeping(err)) }()
 	for n := 1; ; n++ {
-		err := p.begin(ctx)
-		if err == nil {
+		if err = p.begin(ctx); err == nil {
 			err = p.send(ctx)
 		}
 		if err == nil {
@@ -84,15 +92,33 @@ func (p *plainPush) run(ctx context.Context) error {
 			return err
 		}
 		p.session = session{}
+		p.note.forget()
 	}
 }
 
+// worthKeeping says whether another attempt may go on with the upload.
+func worthKeeping(err error) bool {
+	var r *refusal
+	return !errors.As(err, &r) || r.passing()
+}
+
+// begin goes on with an upload, or begins one.
 func (p *plainPush) begin(ctx context.Context) (err error) {
-	if at := p.r.takeOpen(p.d.Digest); at != nil {
-		p.session = session{at: at}
-		return nil
+	if begun, ok := p.r.takeOpen(p.d.Digest); ok {
+		p.session = begun
+	} else if before, ok := p.note.read(p.r.base); ok {
+		p.session = before
+		if p.ask(ctx) == nil {
+			return nil
+		}
+		p.session = session{} // the registry no longer has it
 	}
-	p.session, err = p.r.beginSession(ctx)
+	if p.session.at == nil {
+		p.session, err = p.r.beginSession(ctx)
+	}
+	if err == nil {
+		p.note.keep(p.session)
+	}
 	return err
 }
 
@@ -117,23 +143,39 @@ func (p *plainPush) sendAll(ctx context.Context) error {
 			p.shrink(p.d.Size / 2)
 		}
 	}
-	for p.offset < p.d.Size {
-		p.tell(p.offset)
+	for p.tell(p.offset); p.offset < p.d.Size; p.tell(p.offset) {
+		before := p.offset
 		err := p.patch(ctx)
-		if err == nil {
-			continue
+		if err == nil && p.offset <= before {
+			err = fmt.Errorf("%w: the registry took bytes, and says that it has no more", errAnswer)
 		}
-		p.foreseeing = true
-		if refusedWith(err, http.StatusRequestEntityTooLarge) && p.shrink(p.r.engine.sizes.chunk) ||
-			refusedWith(err, http.StatusRequestedRangeNotSatisfiable) {
-			if err := p.ask(ctx); err != nil {
+		if err != nil {
+			if err = p.recover(ctx, err); err != nil {
 				return err
 			}
-			continue
 		}
-		return err
 	}
 	return nil
+}
+
+// recover finds out where to go on after a refusal of a chunk for its size or its
+// place. Other errors are returned.
+func (p *plainPush) recover(ctx context.Context, err error) error {
+	p.foreseeing = true
+	before := p.offset
+	switch {
+	case refusedWith(err, http.StatusRequestEntityTooLarge) && p.shrink(p.r.engine.sizes.chunk):
+		return p.ask(ctx)
+	case refusedWith(err, http.StatusRequestedRangeNotSatisfiable):
+		if err := p.ask(ctx); err != nil {
+			return err
+		}
+		if p.offset == before {
+			return fmt.Errorf("%w: %w", errLost, err)
+		}
+		return nil
+	}
+	return err
 }
 
 // tell brings what the Watcher was told to n.
@@ -161,9 +203,10 @@ func (p *plainPush) patch(ctx context.Context) error {
 	c := call{method: http.MethodPatch, url: p.at, header: header, body: body, wait: p.r.engine.pace.commit}
 	resp, err := p.r.do(ctx, c, http.StatusAccepted, http.StatusNoContent, http.StatusOK, http.StatusCreated)
 	if err != nil {
-		c.body.moved.undo()
+		c.body.moved.settle(0)
 		return err
 	}
+	c.body.moved.settle(size)
 	p.moved += size
 	return p.accept(resp, p.offset+size)
 }
@@ -176,6 +219,7 @@ func (p *plainPush) accept(resp *http.Response, sent int64) (err error) {
 		if p.at, err = follow(resp, p.at); err != nil {
 			return err
 		}
+		p.note.keep(p.session)
 	}
 	p.foreseeing = false
 	p.offset = sent

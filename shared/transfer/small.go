@@ -37,41 +37,42 @@ func (r *Repository) pushSmall(ctx context.Context, d oci.Descriptor, from Sourc
 
 // pushBytes is pushSmall of what has been read.
 func (r *Repository) pushBytes(ctx context.Context, d oci.Descriptor, p []byte, w Watcher) error {
-	begun := r.takeOpen(d.Digest)
-	if begun == nil {
+	begun, ok := r.takeOpen(d.Digest)
+	if !ok {
 		var err error
-		if begun, err = r.post(ctx, d, p, w); begun == nil || err != nil {
+		if begun, err = r.post(ctx, d, p, w); begun.at == nil || err != nil {
 			return err
 		}
 	}
 	return r.engine.again(ctx, "put a blob", func() error {
-		return in(ctx, r.engine.sends, func() error { return r.put(ctx, d, begun, p, w) })
+		return in(ctx, r.engine.sends, func() error { return r.put(ctx, d, begun.at, p, w) })
 	})
 }
 
 // post sends the bytes with a POST. If the registry wants them otherwise, it
-// returns where.
-func (r *Repository) post(ctx context.Context, d oci.Descriptor, p []byte, w Watcher) (begun *url.URL, err error) {
+// returns the upload that has begun.
+func (r *Repository) post(ctx context.Context, d oci.Descriptor, p []byte, w Watcher) (begun session, err error) {
 	moved := &tally{d: d, w: w}
 	err = r.engine.again(ctx, "post a blob", func() error {
 		return in(ctx, r.engine.sends, func() error {
 			c := call{method: http.MethodPost, url: withQuery(r.at("blobs/uploads/"), "digest", string(d.Digest)), header: octets, body: bytesPayload(p, moved)}
 			resp, err := r.do(ctx, c, http.StatusCreated, http.StatusAccepted)
 			if err != nil {
-				moved.undo()
+				moved.settle(0)
 				return err
 			}
 			discard(resp)
-			if resp.StatusCode == http.StatusAccepted {
-				moved.undo()
-				begun, err = follow(resp, c.url)
+			if resp.StatusCode == http.StatusCreated {
+				moved.settle(d.Size)
+				return nil
 			}
+			moved.settle(0)
+			begun, err = readSession(resp, c.url)
 			return err
 		})
 	})
 	if err != nil && isUnknownForm(err) {
-		s, err := r.beginSession(ctx)
-		return s.at, err
+		return r.beginSession(ctx)
 	}
 	return begun, err
 }
@@ -93,20 +94,21 @@ func (r *Repository) put(ctx context.Context, d oci.Descriptor, at *url.URL, p [
 	c := call{method: http.MethodPut, url: withQuery(at, "digest", string(d.Digest)), header: octets, body: bytesPayload(p, moved), wait: r.engine.pace.commit}
 	resp, err := r.do(ctx, c, http.StatusCreated, http.StatusNoContent, http.StatusOK)
 	if err != nil {
-		moved.undo()
+		moved.settle(0)
 		return err
 	}
 	discard(resp)
+	moved.settle(d.Size)
 	return nil
 }
 
-// takeOpen returns where an upload of the digest has begun, once.
-func (r *Repository) takeOpen(d oci.Digest) *url.URL {
+// takeOpen returns the upload of a digest that has begun, once.
+func (r *Repository) takeOpen(d oci.Digest) (session, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	u := r.open[d]
+	s, ok := r.open[d]
 	delete(r.open, d)
-	return u
+	return s, ok
 }
 
 // withQuery adds to the query of a URL. What is there stays as it is: it may be

@@ -31,8 +31,9 @@ func send(client doer, req *http.Request, body payload, stall, patience time.Dur
 	if body.size > 0 {
 		req.ContentLength = body.size
 		req.GetBody = func() (io.ReadCloser, error) {
-			body.moved.undo()
-			return &sent{body.open(), w, body.moved}, nil
+			b := &sent{body.open(), w, body.moved}
+			body.moved.begin(b)
+			return b, nil
 		}
 		req.Body, _ = req.GetBody()
 		w.touch(stall)
@@ -43,6 +44,7 @@ func send(client doer, req *http.Request, body payload, stall, patience time.Dur
 			err = context.Cause(ctx)
 		}
 		w.end()
+		body.moved.settle(0)
 		return nil, err
 	}
 	w.touch(stall)
@@ -91,7 +93,7 @@ type sent struct {
 
 func (s *sent) Read(p []byte) (int, error) {
 	n, err := s.ReadCloser.Read(p)
-	s.moved.add(n)
+	s.moved.add(s, n)
 	if err != nil {
 		s.w.touch(s.w.patience)
 	} else {

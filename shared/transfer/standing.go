@@ -126,7 +126,7 @@ func (r *Repository) mount(ctx context.Context, d oci.Digest, from string) (way 
 			way = Mounted
 			return nil
 		}
-		begun, err := follow(resp, at)
+		begun, err := readSession(resp, at)
 		if err == nil {
 			r.mu.Lock()
 			r.open[d] = begun

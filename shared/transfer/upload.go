@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 
 	"golang.org/x/sync/errgroup"
 	"oras.land/oras-go/v2/registry/remote/errcode"
@@ -31,7 +30,7 @@ func (r *Repository) pushDirect(ctx context.Context, d oci.Descriptor, from Sour
 		if !errors.Is(err, errLost) {
 			return way, err
 		}
-		moved.undo()
+		moved.settle(0)
 		if n == rounds {
 			return "", err
 		}
@@ -83,26 +82,17 @@ func (r *Repository) upload(d oci.Descriptor, s direct.Status, moved *tally) *up
 	return u
 }
 
-// call sends a request about the upload.
-func (u *upload) call(ctx context.Context, method, suffix string, send, receive any) error {
-	at := u.r.at(direct.Uploads + "/" + u.status.ID + suffix)
-	if method == http.MethodGet && suffix == "" {
-		at.RawQuery = "after=" + strconv.Itoa(u.status.Next)
-	}
-	err := u.r.engine.again(ctx, method+" of an upload", func() error { return u.r.ask(ctx, method, at, send, receive) })
-	if isLostUpload(err) {
-		err = fmt.Errorf("%w: %w", errLost, err)
-	}
-	return err
-}
-
 // isLostUpload says whether a registry does not know an upload any more.
 func isLostUpload(err error) bool {
-	return refusedWith(err, http.StatusNotFound, http.StatusGone) || refusedAs(err, errcode.ErrorCodeBlobUploadUnknown)
+	return errors.Is(err, errLost) || refusedWith(err, http.StatusNotFound, http.StatusGone) || refusedAs(err, errcode.ErrorCodeBlobUploadUnknown)
 }
 
 func (u *upload) sign(ctx context.Context, s direct.Sign) (signed direct.Signed, err error) {
-	err = u.call(ctx, http.MethodPost, "/parts", s, &signed)
+	at := u.r.at(direct.Uploads + "/" + u.status.ID + "/parts")
+	err = u.r.engine.again(ctx, "sign parts", func() error { return u.r.ask(ctx, http.MethodPost, at, s, &signed) })
+	if isLostUpload(err) {
+		err = fmt.Errorf("%w: %w", errLost, err)
+	}
 	return signed, err
 }
 
@@ -117,8 +107,8 @@ func (u *upload) received(ctx context.Context) (map[int]direct.Part, error) {
 		if next == 0 {
 			return out, nil
 		}
-		var page direct.Status
-		if err := u.call(ctx, http.MethodGet, "", nil, &page); err != nil {
+		page, _, err := u.ask(ctx)
+		if err != nil {
 			return nil, err
 		}
 		if page.Next != 0 && page.Next <= next {
@@ -182,7 +172,7 @@ func (u *upload) put(ctx context.Context, number int, p []byte, there direct.Par
 	sum := sha256.Sum256(p)
 	part := direct.Part{Number: number, Size: int64(len(p)), SHA256: hex.EncodeToString(sum[:])}
 	if part == there {
-		u.moved.add(len(p))
+		u.moved.grow(int64(len(p)), false)
 		return nil
 	}
 	var target *direct.Target
@@ -233,11 +223,12 @@ func (u *upload) sendOnce(ctx context.Context, t direct.Target, p []byte) error 
 	}
 	resp, err := u.r.engine.askStore(ctx, c, http.StatusOK, http.StatusCreated, http.StatusNoContent)
 	if err != nil {
-		moved.undo()
+		moved.settle(0)
 		return err
 	}
 	discard(resp)
-	u.moved.adopt(moved)
+	moved.settle(int64(len(p)))
+	u.moved.grow(int64(len(p)), true)
 	return nil
 }
 
@@ -246,7 +237,7 @@ func (u *upload) sendOnce(ctx context.Context, t direct.Target, p []byte) error 
 // whose fault that is.
 func (u *upload) putWhole(ctx context.Context, from Source) error {
 	if len(u.status.Received) > 0 {
-		u.moved.add(int(u.d.Size))
+		u.moved.grow(u.d.Size, false)
 		return nil
 	}
 	p, release, err := u.r.engine.buffer(ctx, from, 0, u.d.Size)
@@ -265,7 +256,8 @@ func (u *upload) putWhole(ctx context.Context, from Source) error {
 		return target, err
 	})
 	if refusedWith(err, http.StatusPreconditionFailed) {
-		return nil // somebody has sent it, or we have and the answer was lost
+		u.moved.grow(u.d.Size, false) // somebody has sent it, or we have and the answer was lost
+		return nil
 	}
 	if refusedWith(err, http.StatusBadRequest) {
 		if found := oci.AlgorithmOf(u.d.Digest).Sum(p); found != u.d.Digest {

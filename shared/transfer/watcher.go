@@ -19,42 +19,63 @@ func orSilent(w Watcher) Watcher {
 	return w
 }
 
-// A tally tells a Watcher of the bytes of one attempt, and takes them back if it
+// A tally tells a Watcher of the bytes of one request, and takes them back if it
 // comes to nothing. A nil one tells nobody.
 type tally struct {
 	d oci.Descriptor
 	w Watcher
 
-	mu sync.Mutex
-	n  int64
+	mu   sync.Mutex
+	n    int64
+	body *sent // whose bytes count: net/http may go on to read one that it has given up
 }
 
-func (t *tally) add(n int) {
+// begin counts a body from its beginning.
+func (t *tally) begin(body *sent) {
+	if t != nil {
+		t.to(0, body)
+	}
+}
+
+// add counts bytes of a body.
+func (t *tally) add(body *sent, n int) {
 	if t == nil || n == 0 {
 		return
 	}
 	t.mu.Lock()
-	t.n += int64(n)
-	t.mu.Unlock()
-	t.w.Moved(t.d, int64(n))
-}
-
-func (t *tally) undo() {
-	if t == nil {
-		return
+	ours := body == t.body
+	if ours {
+		t.n += int64(n)
 	}
-	t.mu.Lock()
-	n := t.n
-	t.n = 0
 	t.mu.Unlock()
-	if n != 0 {
-		t.w.Moved(t.d, -n)
+	if ours {
+		t.w.Moved(t.d, int64(n))
 	}
 }
 
-// adopt takes over what another has told.
-func (t *tally) adopt(other *tally) {
+// settle says how many bytes it has come to: all, or none.
+func (t *tally) settle(n int64) {
+	if t != nil {
+		t.to(n, nil)
+	}
+}
+
+func (t *tally) to(n int64, body *sent) {
 	t.mu.Lock()
-	t.n += other.n
+	more := n - t.n
+	t.n, t.body = n, body
 	t.mu.Unlock()
+	if more != 0 {
+		t.w.Moved(t.d, more)
+	}
+}
+
+// grow counts bytes that no body was needed for, or that have been told of.
+func (t *tally) grow(n int64, told bool) {
+	t.mu.Lock()
+	t.n += n
+	t.mu.Unlock()
+	if !told {
+		t.w.Moved(t.d, n)
+	}
 }
