@@ -17,7 +17,7 @@ import (
 
 // What is kept of an archive is bounded, whatever it is made of.
 const (
-	maxMembers = 200_000
+	maxMembers = 100_000
 	maxNames   = 64 << 20 // bytes of all names
 	maxHops    = 8        // from link to link
 )
@@ -94,7 +94,7 @@ func (a *archive) isTar() error {
 		return errors.New("it is no tar: too short for one")
 	}
 	if c := compression(head[:]); c != "" && string(head[257:262]) != "ustar" {
-		return fmt.Errorf("it is compressed by %s, and is read by random access: decompress it first", c)
+		return fmt.Errorf("it is compressed by %s, and is read by random access: decompress it first, with %s -d", c, c)
 	}
 	return nil
 }

@@ -245,7 +245,7 @@ func (r *room) ReadAt(b []byte, off int64) (int, error) {
 }
 
 func (r *room) WriteAt(b []byte, off int64) (int, error) {
-	return r.packer.file.WriteAt(b, r.slot.body()+off)
+	return writeAt(r.packer.file, b, r.slot.body()+off)
 }
 
 func (r *room) reach(n int64) error {

@@ -202,18 +202,19 @@ type box struct {
 	done    bool
 }
 
-// take opens the file and its folder, which is removed when it is empty.
+// take opens the file. Its folder may be removed, empty, by somebody else just
+// after it was made.
 func (b *box) take(ctx context.Context) (err error) {
-	for range 10 {
-		if err = b.shelf.root.MkdirAll(partialFolder, 0o777); err != nil {
+	root := b.shelf.root
+	for {
+		if err := root.Mkdir(partialFolder, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
-		b.file, err = openLocked(ctx, b.shelf.root, b.partial, wait)
-		if !errors.Is(err, fs.ErrNotExist) {
+		b.file, err = openLocked(ctx, root, b.partial, wait)
+		if !errors.Is(err, fs.ErrNotExist) || ctx.Err() != nil {
 			return err
 		}
 	}
-	return err
 }
 
 // length returns how much of the blob is there. A file that is too long is not
@@ -233,7 +234,7 @@ func (b *box) ReadAt(p []byte, off int64) (int, error) {
 	return b.file.ReadAt(p, off)
 }
 
-func (b *box) WriteAt(p []byte, off int64) (int, error) { return b.file.WriteAt(p, off) }
+func (b *box) WriteAt(p []byte, off int64) (int, error) { return writeAt(b.file, p, off) }
 
 // reach has nothing to note but a new beginning, also where the blob was there,
 // and was damaged.

@@ -77,8 +77,8 @@ func Create(path string, format Format) (*Writer, error) {
 }
 
 // SetName says by what name, such as registry.example.com/team/app, those who
-// load an archive shall know its images. A docker-archive with tags needs it. It
-// is called before PutManifest.
+// load an archive shall know its images. A docker-archive needs it: `docker load`
+// knows no tag without a name. It is called before Prepare.
 func (w *Writer) SetName(repository string) error {
 	if err := checkName(repository); err != nil {
 		return fmt.Errorf("name images: %w", err)
@@ -96,7 +96,7 @@ func checkName(name string) error {
 	alien := func(c rune) bool {
 		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:-[]", c)
 	}
-	if !oci.ValidName(rest) || len(host) > 260 || rest != name && strings.ContainsFunc(host, alien) {
+	if !oci.ValidName(rest) || rest != name && (len(host) > 260 || host[0] == '.' || strings.ContainsFunc(host, alien)) {
 		return fmt.Errorf("%q is not the name of a repository", oci.Clip(name))
 	}
 	return nil
@@ -106,12 +106,17 @@ func checkName(name string) error {
 // size. It is called once, before Has, Sink and PutManifest.
 func (w *Writer) Prepare(ctx context.Context, all []oci.Descriptor) error {
 	err := checkAll(all)
-	if err == nil && w.format == Folder {
+	switch {
+	case err != nil:
+	case w.format == Folder:
 		w.to, err = createFolder(ctx, w.path, all)
-	} else if err == nil {
+	case w.format == DockerArchive && w.name == "":
+		err = errors.New("a docker-archive needs a name for its images")
+	default:
 		w.to, err = createArchive(w.path, all)
 	}
 	if err != nil {
+		w.to = nil // the nil of a type is none to Close
 		return fmt.Errorf("write images to %s: %w", w.path, full(w.path, err))
 	}
 	return nil
@@ -182,9 +187,6 @@ func (w *Writer) check(d oci.Descriptor, raw []byte, tags []string) (*published,
 		if !oci.ValidTag(tag) {
 			return nil, fmt.Errorf("%q is not a tag", oci.Clip(tag))
 		}
-	}
-	if w.format == DockerArchive && w.name == "" && len(tags) > 0 {
-		return nil, errors.New("a tag in a docker-archive needs the name of the repository before it")
 	}
 	p := &published{
 		descriptor: oci.Descriptor{MediaType: m.MediaType, Digest: d.Digest, Size: d.Size},
