@@ -86,6 +86,9 @@ func (c *proxyTo) Run(t terminal) error {
 	if !isLocal(listener.Addr()) {
 		log.Warn("whoever reaches this address may push, pull and delete with this login", "address", listener.Addr().String())
 	}
+	if to.Scheme == "http" && !isHere(to.Host) {
+		log.Warn("the login goes to the registry without TLS", "registry", to.String())
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go greet(ctx, p, log)

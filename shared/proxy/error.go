@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,7 +22,7 @@ import (
 // another registry, and neither helps.
 var errLogin = errors.New("the registry wants another login")
 
-// statuses are those of errors of the proxy's own.
+// statuses are those of errors of the proxy's own, and of the engine's.
 var statuses = map[*oci.Error]int{
 	oci.ErrUploadUnknown:   http.StatusNotFound,
 	oci.ErrUploadInvalid:   http.StatusBadRequest,
@@ -83,7 +84,7 @@ func (v *visit) explain(err error) (status int, items []errorItem) {
 	var said *errcode.ErrorResponse
 	switch {
 	case errors.As(err, &own):
-		return statuses[own.Kind()], []errorItem{{own.Code, own.Message, own.Detail}}
+		return cmp.Or(statuses[own.Kind()], http.StatusBadGateway), []errorItem{{own.Code, own.Message, own.Detail}}
 	case errors.Is(err, errLogin), errors.Is(err, auth.ErrBasicCredentialNotFound):
 		return v.noLogin()
 	case errors.As(err, &said):

@@ -195,14 +195,14 @@ type pushed struct {
 // want is how long somebody waits for room before those are given up who do not
 // send: they hold some of it, and most have been cut off, to begin anew if they
 // are there at all.
-const want = 5 * time.Second
+const want = 10 * time.Second
 
 // Write implements io.Writer.
 func (p *pushed) Write(b []byte) (int, error) {
 	var written atomic.Bool
 	waiting := time.AfterFunc(want, func() {
 		for !written.Load() {
-			p.uploads.abandon(want)
+			p.uploads.abandon(want, 1)
 			time.Sleep(want)
 		}
 	})

@@ -139,7 +139,7 @@ func (us *uploads) leave(u *upload) {
 		return
 	}
 	u.left = time.Now()
-	u.clock = time.AfterFunc(us.idle, func() { us.abandon(us.idle) })
+	u.clock = time.AfterFunc(us.idle, func() { us.abandon(us.idle, 0) })
 }
 
 // done makes an upload unknown that the registry has.
@@ -171,12 +171,13 @@ func (us *uploads) giveUp(u *upload) {
 	}
 }
 
-// abandon gives up the uploads that nobody has sent to for so long.
-func (us *uploads) abandon(after time.Duration) {
+// abandon gives up the uploads that nobody has sent to for so long, if they have
+// so many bytes at least.
+func (us *uploads) abandon(after time.Duration, least int64) {
 	us.mu.Lock()
 	defer us.mu.Unlock()
 	for _, u := range us.open {
-		if u.users == 0 && time.Since(u.left) >= after {
+		if u.users == 0 && time.Since(u.left) >= after && u.taken.Load() >= least {
 			us.log.Info("an upload was abandoned by its client", "repository", u.repo, "bytes", u.taken.Load())
 			us.remove(u)
 			us.behind.Go(func() { us.abort(u) })
