@@ -24,6 +24,7 @@ func (w *walk) follow(next []*node, n *node) ([]*node, error) {
 			if err != nil {
 				return nil, err
 			}
+			child.listed = true
 			n.before = append(n.before, child)
 			if isNew {
 				child.limited, child.platform = n.limited, strings.Join(e.Platforms, ", ")
@@ -60,13 +61,12 @@ func (w *walk) followReferrers(next []*node, n *node) ([]*node, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !slices.Contains(r.tags, a.tag) {
-			r.tags = append(r.tags, a.tag)
-		}
 		if isNew {
 			next = append(next, r)
-		} else {
-			r.there = false // whether this tag points at it was not asked
+		}
+		if !slices.Contains(r.tags, a.tag) {
+			r.tags = append(r.tags, a.tag)
+			r.there = false // whether this tag points at it is yet to be asked
 		}
 	}
 	return next, nil

@@ -282,6 +282,11 @@ func TestReferrers(t *testing.T) {
 	if _, there := to.tags[tag(m.index, "")]; there || len(to.tags) != 5 {
 		t.Errorf("all tags: got %v", to.tags)
 	}
+	for _, want := range []int{5, 0} { // what only refers to them, and then nothing
+		if s := mustCopy(t, from, to, mirror.Options{Referrers: true}); s.Manifests != want {
+			t.Errorf("all tags with referrers: %d manifests were put, want %d", s.Manifests, want)
+		}
+	}
 }
 
 // An origin that lies: each artifact is said to be about the next, the last
@@ -302,6 +307,26 @@ func TestReferrersInARing(t *testing.T) {
 	to.bytes[third.Digest] = from.bytes[third.Digest]
 	delete(to.tags, "1")
 	mustCopy(t, from, to, mirror.Options{Images: one("1"), Referrers: true})
+}
+
+// An origin that lies about what an index needs does not keep it from coming.
+func TestAnEntryThatIsCalledAReferrer(t *testing.T) {
+	for depth := range 4 {
+		from, to := newShelf(t), newDock(t)
+		inner := from.image("{}", []string{"inner"})
+		index := inner
+		for range depth {
+			index = from.index([]oci.Descriptor{index})
+		}
+		beside := from.image("{}", []string{"beside"})
+		root := from.index([]oci.Descriptor{beside, index}, "1")
+		for _, subject := range []oci.Descriptor{root, beside} {
+			from.refer[subject.Digest] = []oci.Descriptor{inner}
+			to = newDock(t)
+			mustCopy(t, from, to, mirror.Options{Images: one("1"), Referrers: true})
+			to.wants(t, []oci.Descriptor{root, inner, beside}, nil)
+		}
+	}
 }
 
 func TestDepthIsBounded(t *testing.T) {

@@ -40,10 +40,12 @@ func (w *walk) read(ctx context.Context, n *node) error {
 		return err
 	}
 	if n.subject != nil && (m.Subject == nil || m.Subject.Digest != n.subject.Digest) {
-		w.o.Log.WarnContext(ctx, "left out what is listed as a referrer of what it does not refer to",
+		w.o.Log.WarnContext(ctx, "listed as a referrer of what it does not refer to",
 			"digest", n.Digest, "subject", n.subject.Digest)
-		n.stray = true
-		return nil
+		n.subject, n.before = nil, nil
+		if n.stray = !n.listed; n.stray {
+			return nil
+		}
 	}
 	n.entries = m.Children
 	if !n.limited {

@@ -25,6 +25,7 @@ type node struct {
 	tags    []string // that are to point at it
 	root    bool     // one of the images that were asked for
 	limited bool     // an index of which only the platforms asked for are copied
+	listed  bool     // an index lists it
 	there   bool     // the target has it, and its tags point at it
 	left    int      // entries that are not copied
 
@@ -157,6 +158,10 @@ func (w *walk) level(ctx context.Context, level []*node) (next []*node, err erro
 	for _, n := range level {
 		if n.stray {
 			delete(w.nodes, n.Digest) // it may yet be found where it belongs
+		}
+	}
+	for _, n := range level {
+		if n.stray {
 			continue
 		}
 		w.order = append(w.order, n)
