@@ -31,10 +31,10 @@ const (
 	attrPartSize  = "partSize"
 	attrBegun     = "begun"    // Unix seconds
 	attrRemember  = "remember" // 1: who has sent it is to be remembered
-	attrVerified  = "verified" // bytes read again, which attrHash is the state of
-	attrChecking  = "hash"
-	attrLease     = "lease" // Unix milliseconds until which somebody verifies
-	attrFound     = "found" // on a failed one: what it hashes to, none if its bytes were lost
+	attrVerified  = "verified" // bytes read again
+	attrChecking  = "checking" // the state of the hash over these
+	attrLease     = "lease"    // Unix milliseconds until which somebody verifies
+	attrFound     = "found"    // on a failed one: what it hashes to, none if its bytes were lost
 )
 
 // measures are the sizes that direct uploads go by, in bytes. They are fields of

@@ -27,7 +27,7 @@ const (
 // the caller sees here, as StatBlob has it, or that can be mounted, as Mount has
 // it. For the others it begins an upload, or goes on with the one that the same
 // caller began before. What b holds is well formed. Errors: oci.ErrDenied,
-// oci.ErrUnsupported, oci.ErrSizeInvalid.
+// oci.ErrUnsupported, oci.ErrSizeInvalid, oci.ErrTooLarge.
 func (r *Registry) BeginDirect(ctx context.Context, repo string, b direct.Begin) (direct.Begun, error) {
 	if err := r.rights.mayBegin(repo); err != nil {
 		return direct.Begun{}, err
@@ -54,14 +54,18 @@ func (r *Registry) BeginDirect(ctx context.Context, repo string, b direct.Begin)
 		}
 	}
 	c := courier{r, store, repo, max(1, listed/max(1, len(missing)))}
-	return out, abreastOf(ctx, missing, func(ctx context.Context, i int) (err error) {
+	err = sideBySide(ctx, missing, func(ctx context.Context, i int) (err error) {
 		out.Blobs[i].State, out.Blobs[i].Upload, err = c.bring(ctx, b.Blobs[i])
 		return err
 	})
+	if err != nil {
+		return direct.Begun{}, err
+	}
+	return out, nil
 }
 
-// abreastOf does something for several blobs at once.
-func abreastOf(ctx context.Context, which []int, do func(context.Context, int) error) error {
+// sideBySide does something for each of several blobs.
+func sideBySide(ctx context.Context, which []int, do func(context.Context, int) error) error {
 	if len(which) == 1 {
 		return do(ctx, which[0])
 	}
@@ -148,17 +152,25 @@ func (c courier) bring(ctx context.Context, w direct.Wanted) (direct.State, *dir
 	case w.Size >= 0 && w.Size <= c.measures.small:
 		return direct.Small, nil, nil
 	}
-	status, err := c.begin(ctx, w)
-	return direct.Upload, &status, err
+	return c.begin(ctx, w)
 }
 
-// begin goes on with the caller's upload of a blob, or begins one.
-func (c courier) begin(ctx context.Context, w direct.Wanted) (s direct.Status, err error) {
+// begin goes on with the caller's upload of a blob, or begins one. If one was done
+// since it was looked at what is here, there is nothing to do.
+func (c courier) begin(ctx context.Context, w direct.Wanted) (direct.State, *direct.Status, error) {
 	id := c.deliveryID(w.Digest)
-	err = decide(ctx, func() error {
+	var s direct.Status
+	state := direct.Upload
+	err := decide(ctx, func() error {
 		old, err := c.lastDelivery(ctx, c.repo, id)
 		if err != nil {
 			return err
+		}
+		if old.state == direct.Done {
+			if _, err := c.StatBlob(ctx, c.repo, w.Digest); !hidden(err) {
+				state = direct.Present
+				return err
+			}
 		}
 		if old.goesOn(w, c.now()) {
 			s, err = c.resume(ctx, old)
@@ -169,7 +181,10 @@ func (c courier) begin(ctx context.Context, w direct.Wanted) (s direct.Status, e
 		s, err = c.anew(ctx, old, w)
 		return err
 	})
-	return s, err
+	if err != nil || state != direct.Upload {
+		return state, nil, err
+	}
+	return state, &s, nil
 }
 
 // goesOn says whether an upload is one of this blob, and takes parts or is being

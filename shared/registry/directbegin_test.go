@@ -1,9 +1,11 @@
 package registry_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -236,6 +238,51 @@ func TestDirectDone(t *testing.T) {
 	}
 	q.push(chest)
 	q.leaves(2)
+}
+
+// TestBeginDirectTwiceAtOnce: one blob named many times is one upload.
+func TestBeginDirectTwiceAtOnce(t *testing.T) {
+	q := newTinyQuay(t, registry.Options{})
+	begun, err := q.reg.BeginDirect(t.Context(), home, direct.Begin{Blobs: slices.Repeat([]direct.Wanted{wanted(crate)}, 50)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range begun.Blobs {
+		if b.Upload == nil || b.Upload.ID != begun.Blobs[0].Upload.ID {
+			t.Errorf("got %+v, want upload %s", b, begun.Blobs[0].Upload.ID)
+		}
+	}
+	if got := q.store.Uploads(); len(got) != 1 {
+		t.Errorf("got uploads %q, want one", got)
+	}
+}
+
+// A late table says of a blob that it is not here, until the upload has been read.
+type lateTable struct {
+	table.Store
+	late func()
+}
+
+func (l *lateTable) Get(ctx context.Context, key table.Key) (table.Item, error) {
+	if strings.HasPrefix(key.Sort, "direct#") && l.late != nil {
+		late := l.late
+		l.late = nil
+		late()
+	}
+	return l.Store.Get(ctx, key)
+}
+
+// TestBeginDirectOfWhatIsJustDone: an upload that is done while somebody begins the
+// same is not sent again.
+func TestBeginDirectOfWhatIsJustDone(t *testing.T) {
+	items := &lateTable{Store: newMemTable()}
+	q := newTinyQuay(t, registry.Options{})
+	q.reg = registry.New(items, q.store, registry.Options{}).Tiny()
+	items.late = func() { q.push(crate) }
+	if b := q.begin(wanted(crate)); b.State != direct.Present || b.Upload != nil {
+		t.Errorf("got %+v, want it present", b)
+	}
+	q.leaves(1)
 }
 
 // TestDirectBudget: what requests cost.

@@ -88,7 +88,7 @@ func (r *Registry) claimDelivery(ctx context.Context, d delivery, c direct.Compl
 	if err != nil {
 		return d, err
 	}
-	d.parts, err = r.complete(ctx, store, d)
+	d.parts, err = r.allParts(ctx, store, d)
 	if errors.Is(err, blobs.ErrUploadLost) {
 		err = oci.ErrUploadUnknown.With(nil, "what was sent is lost, begin anew")
 	}
@@ -120,9 +120,10 @@ func (r *Registry) advance(ctx context.Context, d delivery, change table.Action)
 	return d, nil
 }
 
-// complete returns all parts of an upload, in order. It fails with
-// oci.ErrUploadInvalid unless they make a blob of its size.
-func (r *Registry) complete(ctx context.Context, store blobs.Direct, d delivery) ([]blobs.Part, error) {
+// allParts returns the parts of an upload, in order. It fails with
+// oci.ErrUploadInvalid unless they make a blob of its size. Errors wrap
+// blobs.ErrUploadLost where there are none any more.
+func (r *Registry) allParts(ctx context.Context, store blobs.Direct, d delivery) ([]blobs.Part, error) {
 	var all []blobs.Part
 	for after, more := 0, true; more; {
 		var parts []blobs.Part

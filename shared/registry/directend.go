@@ -75,8 +75,6 @@ func (v *verification) fail(ctx context.Context, found oci.Digest) error {
 		return err
 	}
 	v.state, v.found = direct.Failed, found
-	if found != "" {
-		v.abandon(ctx, v.delivery)
-	}
+	v.abandon(ctx, v.delivery)
 	return nil
 }

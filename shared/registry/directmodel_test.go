@@ -55,6 +55,7 @@ type model struct {
 
 	elsewhere bool
 	uploads   map[string]*modelled // by who and id
+	order     []string             // of these, as they were first begun: ids are never the same twice
 	blobs     map[oci.Digest][]byte
 	sent      map[string]time.Time // by who and digest: until when
 }
@@ -112,7 +113,7 @@ func (m *model) step() string {
 	if m.IntN(3) == 0 || len(m.uploads) == 0 {
 		return m.begin(who, pick(m, contents...))
 	}
-	u := m.uploads[pick(m, slices.Sorted(maps.Keys(m.uploads))...)]
+	u := m.uploads[pick(m, m.order...)]
 	if m.IntN(4) > 0 { // most often one's own that can be gone on with
 		u = m.open(who, u)
 	}
@@ -142,7 +143,7 @@ func (m *model) step() string {
 
 // open is an upload of somebody's that takes parts, if there is one.
 func (m *model) open(who string, or *modelled) *modelled {
-	for _, key := range slices.Sorted(maps.Keys(m.uploads)) {
+	for _, key := range m.order {
 		if u := m.uploads[key]; u.who == who && (u.state == direct.Open || u.state == direct.Verifying) && !u.end.Before(m.Time) && m.IntN(2) == 0 {
 			return u
 		}
@@ -212,6 +213,9 @@ func (m *model) begin(who string, body []byte) string {
 	u = &modelled{
 		who: who, id: b.Upload.ID, digest: w.Digest, size: w.Size, one: w.Digest != "" && w.Size <= 20,
 		parts: map[int][]byte{}, state: direct.Open, begun: m.Time, end: m.Add(48 * time.Hour),
+	}
+	if m.uploads[key] == nil {
+		m.order = append(m.order, key)
 	}
 	m.uploads[key] = u
 	m.expect("upload, open", fmt.Sprint(b.Upload.State, b.Upload.Received, b.Upload.Put != nil), fmt.Sprint(direct.Open, u.received(), u.one))

@@ -41,7 +41,7 @@ func (v *verification) read(ctx context.Context) (oci.Digest, error) {
 		return v.keep(ctx, leaseLife)
 	})
 	if errors.Is(err, blobs.ErrAbsent) {
-		return "", lost
+		return "", errLost
 	}
 	return algorithm.Digest(h), err
 }
@@ -71,7 +71,7 @@ func (v *verification) inOrder(ctx context.Context, use func([]byte) error) erro
 	var reading sync.WaitGroup
 	defer reading.Wait()
 	defer cancel()
-	key, size := v.delivery.object, v.size // the rest of it changes at each checkpoint
+	key, size := v.object, v.size // the rest of it changes at each checkpoint
 	var queue []span
 	var free [][]byte
 	for next := v.verified; ; {

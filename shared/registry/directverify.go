@@ -162,11 +162,11 @@ func ahead(ctx context.Context) (context.Context, context.CancelFunc) {
 // A crash behind it leaves an upload that waits for as long, and is gone on with
 // from there.
 func (v *verification) keep(ctx context.Context, life time.Duration) error {
-	until := time.UnixMilli(0)
+	end := time.UnixMilli(0)
 	if life > 0 {
-		until = v.now().Add(life)
+		end = v.now().Add(life)
 	}
-	set := []table.Attr{table.N(attrVerified, v.verified), table.N(attrLease, until.UnixMilli())}
+	set := []table.Attr{table.N(attrVerified, v.verified), table.N(attrLease, end.UnixMilli())}
 	if v.checking != nil {
 		set = append(set, table.B(attrChecking, v.checking))
 	}
@@ -174,19 +174,23 @@ func (v *verification) keep(ctx context.Context, life time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTime)
 	defer cancel()
 	next, err := v.advance(ctx, v.delivery, table.Update(deliveryKey(v.repo, v.id), set...))
-	if table.LostRace(err) {
+	switch {
+	case table.LostRace(err):
 		return errElsewhere
+	case err != nil:
+		return err
 	}
 	v.delivery = next
-	v.lease = until
-	return err
+	v.lease = end
+	return nil
 }
 
 // stop ends a run that could not finish, so that the next need not wait for the
-// lease to be over. That there was no time is no failure.
+// lease to be over. That there was no time is no failure, nor that the store takes
+// more of it to join the parts.
 func (v *verification) stop(ctx, work context.Context, cause error) error {
 	err := v.keep(ctx, 0)
-	if work.Err() != nil {
+	if work.Err() != nil || errors.Is(cause, context.DeadlineExceeded) {
 		return err
 	}
 	return errors.Join(cause, err)
@@ -198,7 +202,7 @@ func (v *verification) find(ctx context.Context) (oci.Digest, error) {
 	if v.size == 0 {
 		return oci.AlgorithmOf(v.digest).Sum(nil), nil // there need be no object
 	}
-	sum, err := v.object(ctx)
+	sum, err := v.assemble(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -217,30 +221,30 @@ func (v *verification) find(ctx context.Context) (oci.Digest, error) {
 	return oci.Digest(string(oci.SHA256) + ":" + hex.EncodeToString(sum)), nil
 }
 
-// object makes sure that there is one, and returns its SHA-256 if the store knows
-// it already.
-func (v *verification) object(ctx context.Context) ([]byte, error) {
+// assemble makes sure that there is an object, and returns its SHA-256 if the store
+// knows it already.
+func (v *verification) assemble(ctx context.Context) ([]byte, error) {
 	size, sum, err := int64(0), []byte(nil), blobs.ErrAbsent
 	if v.parts == nil || v.multipart == "" {
-		size, sum, err = v.store.Stat(ctx, v.delivery.object)
+		size, sum, err = v.store.Stat(ctx, v.object)
 	}
 	if errors.Is(err, blobs.ErrAbsent) {
 		if err := v.join(ctx); err != nil {
 			return nil, err
 		}
-		size, sum, err = v.store.Stat(ctx, v.delivery.object)
+		size, sum, err = v.store.Stat(ctx, v.object)
 	}
 	switch {
 	case errors.Is(err, blobs.ErrAbsent) || err == nil && size != v.size:
-		return nil, lost
+		return nil, errLost
 	case err != nil:
 		return nil, fmt.Errorf("look for object: %w", err)
 	}
 	return sum, nil
 }
 
-// lost is what an object that has gone is, or one that is another.
-var lost = fmt.Errorf("object is gone: %w", blobs.ErrUploadLost)
+// errLost tells of an object that has gone, or is another.
+var errLost = fmt.Errorf("object is gone: %w", blobs.ErrUploadLost)
 
 // joins is how often parts are joined that were sent again meanwhile.
 const joins = 3
@@ -249,7 +253,7 @@ const joins = 3
 // leaves the object, and no parts.
 func (v *verification) join(ctx context.Context) error {
 	if v.multipart == "" {
-		return lost
+		return errLost
 	}
 	ctx, cancel := context.WithTimeout(ctx, v.storeTime())
 	defer cancel()
@@ -257,17 +261,17 @@ func (v *verification) join(ctx context.Context) error {
 	for n := 1; ; n++ {
 		if parts == nil {
 			var err error
-			parts, err = v.complete(ctx, v.store, v.delivery)
+			parts, err = v.allParts(ctx, v.store, v.delivery)
 			switch {
 			case errors.Is(err, blobs.ErrUploadLost):
 				return nil // whoever asks for the object next knows
 			case errors.Is(err, oci.ErrUploadInvalid):
-				return lost // they were others when they were accepted
+				return errLost // they were others when they were accepted
 			case err != nil:
 				return err
 			}
 		}
-		err := v.store.Join(ctx, v.delivery.object, v.multipart, parts)
+		err := v.store.Join(ctx, v.object, v.multipart, parts)
 		if !errors.Is(err, blobs.ErrUploadLost) || n == joins {
 			return err
 		}
@@ -279,12 +283,12 @@ func (v *verification) join(ctx context.Context) error {
 func (v *verification) sum(ctx context.Context) ([]byte, error) {
 	soon, cancel := context.WithTimeout(ctx, v.storeTime())
 	defer cancel()
-	sum, err := v.store.Sum(soon, v.delivery.object, v.size)
+	sum, err := v.store.Sum(soon, v.object, v.size)
 	switch {
 	case errors.Is(err, blobs.ErrNoSum) || err != nil && soon.Err() != nil && ctx.Err() == nil:
 		return nil, nil
 	case errors.Is(err, blobs.ErrAbsent):
-		return nil, lost
+		return nil, errLost
 	case err != nil:
 		return nil, fmt.Errorf("sum object: %w", err)
 	}
