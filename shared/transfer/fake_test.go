@@ -41,6 +41,7 @@ type fake struct {
 	verify func(u *fakeUpload) bool
 	valid  time.Duration // of URLs
 	token  string        // that requests must have, "" for any
+	scopes []string      // that tokens were asked for
 
 	mu      sync.Mutex
 	calls   map[string]int
@@ -120,6 +121,10 @@ func (f *fake) isThere(p []byte) bool {
 }
 
 func (f *fake) serve(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/token" {
+		f.login(w, r)
+		return
+	}
 	if r.Header.Get("Oci-Ref") != strings.TrimPrefix(f.url, "http://")+"/team/app:1" {
 		f.Errorf("%s %s has OCI-Ref %q", r.Method, r.URL.Path, r.Header.Get("Oci-Ref"))
 	}
@@ -145,11 +150,12 @@ func (f *fake) serve(w http.ResponseWriter, r *http.Request) {
 			if f.stood(w, r, kind) {
 				return
 			}
+			f.mu.Lock()
 			if f.token != "" && r.Header.Get("Authorization") != "Bearer "+f.token {
+				f.mu.Unlock()
 				f.challenge(w)
 				return
 			}
-			f.mu.Lock()
 			answer, status, err := route.handle(r, rest)
 			f.mu.Unlock()
 			f.answer(w, answer, status, err)
@@ -157,6 +163,17 @@ func (f *fake) serve(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	w.WriteHeader(http.StatusNotFound)
+}
+
+// login gives a token to who knows the password.
+func (f *fake) login(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.scopes = append(f.scopes, strings.Join(r.URL.Query()["scope"], " "))
+	if user, password, _ := r.BasicAuth(); user != "user" || password != "secret" {
+		f.Errorf("login as %q", user)
+	}
+	_, _ = fmt.Fprintf(w, `{"token":%q}`, f.token)
 }
 
 func (f *fake) challenge(w http.ResponseWriter) {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -42,7 +43,29 @@ func newEngine(t testing.TB, o Options) *Engine {
 	o.Log = slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	e := New(o)
 	e.pace = quick
+	t.Cleanup(func() { noneLeft(t) })
 	return e
+}
+
+// noneLeft checks that no goroutine of an engine goes on.
+func noneLeft(t testing.TB) {
+	t.Helper()
+	var left []string
+	for range 100 {
+		left = left[:0]
+		stacks := make([]byte, 1<<20)
+		stacks = stacks[:runtime.Stack(stacks, true)]
+		for stack := range strings.SplitSeq(string(stacks), "\n\n") {
+			if strings.Contains(stack, "transfer.(*") && !strings.Contains(stack, "_test.go") {
+				left = append(left, stack)
+			}
+		}
+		if len(left) == 0 {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Errorf("goroutines are left:\n%s", strings.Join(left, "\n\n"))
 }
 
 // testLog writes to a test.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/berthregistry/berth/shared/direct"
 	"github.com/berthregistry/berth/shared/oci"
 )
 
@@ -69,12 +70,19 @@ func (s *Stream) Write(p []byte) (n int, err error) {
 	return n, s.err
 }
 
-// room is the size of the next buffer: no larger than what is to come.
+// room is the size of the next buffer: no larger than what is to come, and so large
+// that there are not too many.
 func (s *Stream) room() int64 {
-	if left := s.size - s.taken; s.size >= 0 && left > 0 {
-		return min(left, s.r.engine.sizes.part)
+	const unit = 1 << 20
+	part := s.r.engine.sizes.part
+	if s.size < 0 {
+		return part
 	}
-	return s.r.engine.sizes.part
+	part = max(part, parts(parts(s.size, direct.MaxNumber), unit)*unit)
+	if left := s.size - s.taken; left > 0 {
+		return min(left, part)
+	}
+	return part
 }
 
 // Size returns how many bytes were taken.

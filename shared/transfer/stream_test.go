@@ -199,3 +199,15 @@ func TestStreamEndsWithItsContext(t *testing.T) {
 	}
 	balanced(t, e)
 }
+
+// There are never more parts than there may be.
+func TestPartsOfAStream(t *testing.T) {
+	e := New(Options{})
+	r := &Repository{engine: e}
+	for size, want := range map[int64]int64{-1: 16 << 20, 0: 16 << 20, 5: 5, 1 << 30: 16 << 20, 10_000 * 16 << 20: 16 << 20, 10_000*16<<20 + 1: 17 << 20, 1 << 40: 105 << 20} {
+		s := Stream{r: r, size: size}
+		if got := s.room(); got != want {
+			t.Errorf("%d bytes go in parts of %d, want %d", size, got, want)
+		}
+	}
+}
