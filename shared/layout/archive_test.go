@@ -206,7 +206,7 @@ func TestOpenWrong(t *testing.T) {
 		{"cut in a blob", good[:inBlob], "it is cut short: blobs/sha256/"},
 		{"cut in a header", good[:inBlob-200], "it is no tar, or cut short: unexpected EOF"},
 		{"nothing in it", make([]byte, 1024), "it has neither oci-layout nor manifest.json"},
-		{"not at the top", tarOf(t, nested), "not at its top, but at app/oci-layout: pack it with tar -C"},
+		{"not at the top", tarOf(t, nested), "not at its top, but at app/oci-layout: pack it from within, as tar -C FOLDER"},
 		{"old Docker", tarOf(t, []file{{name: "repositories", body: []byte("{}")}}), "Docker older than 1.10"},
 		{"twice", with(files[2]), "it has blobs/sha256/"},
 		{"twice by another name", with(file{name: "blobs/../index.json", body: []byte("{}")}), "it has index.json twice"},

@@ -2,6 +2,7 @@ package layout
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 
 	"github.com/berthregistry/berth/shared/oci"
@@ -51,6 +52,9 @@ func (w *Writer) saved(roots []root) ([]byte, error) {
 				named.RepoTags = append(named.RepoTags, w.fullName(r.tag))
 			}
 		}
+	}
+	if len(list) == 0 {
+		return nil, errors.New("there is no image that docker load would take")
 	}
 	return json.Marshal(list)
 }

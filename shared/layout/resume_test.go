@@ -171,6 +171,9 @@ func TestNothingArrived(t *testing.T) {
 		for d, raw := range b {
 			writeBlob(t, w, d, raw, 0)
 		}
+		if format == layout.OCIArchive {
+			wantError(t, "commit", w.Commit(), "is missing")
+		}
 		if err := w.Close(); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -31,7 +31,7 @@ func (a *archive) isSaved() error {
 	}
 	for name := range a.members {
 		if strings.HasSuffix(name, "/"+layoutFile) {
-			return fmt.Errorf("its image layout is not at its top, but at %s: pack it with tar -C FOLDER -cf FILE .", oci.Clip(name))
+			return fmt.Errorf("its image layout is not at its top, but at %s: pack it from within, as tar -C FOLDER -cf FILE . does", oci.Clip(name))
 		}
 	}
 	return fmt.Errorf("it has neither %s nor %s: it is no archive of an image", layoutFile, savedFile)

@@ -18,9 +18,9 @@ const partialFolder = ".partial"
 
 // shelf is the store of a folder:
 //
-//	oci-layout               says what the folder is, and is the lock of index.json
-//	index.json               says what is in it
-//	blobs/<algorithm>/<hex>  a blob, whole
+//	oci-layout                  says what the folder is, and is the lock of index.json
+//	index.json                  says what is in it
+//	blobs/<algorithm>/<hex>     a blob, whole
 //	.partial/<algorithm>-<hex>  a blob on its way, locked by who writes it
 //
 // Several processes may write to it. One that does not know of the lock, as

@@ -60,6 +60,7 @@ func Create(path string, format Format) (*Writer, error) {
 	if format != Folder && format != OCIArchive && format != DockerArchive {
 		return nil, fmt.Errorf("create %s: format %d is not known", path, format)
 	}
+	path = filepath.Clean(path) // what is made beside it is not made in it
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
@@ -105,21 +106,26 @@ func checkName(name string) error {
 // Prepare says which blobs and manifests will come: all of them, each with its
 // size. It is called once, before Has, Sink and PutManifest.
 func (w *Writer) Prepare(ctx context.Context, all []oci.Descriptor) error {
-	err := checkAll(all)
-	switch {
-	case err != nil:
-	case w.format == Folder:
-		w.to, err = createFolder(ctx, w.path, all)
-	case w.format == DockerArchive && w.name == "":
-		err = errors.New("a docker-archive needs a name for its images")
-	default:
-		w.to, err = createArchive(w.path, all)
-	}
+	to, err := w.open(ctx, all)
 	if err != nil {
-		w.to = nil // the nil of a type is none to Close
 		return fmt.Errorf("write images to %s: %w", w.path, full(w.path, err))
 	}
+	w.to = to
 	return nil
+}
+
+// open opens the store of the format. With an error there is nothing to close.
+func (w *Writer) open(ctx context.Context, all []oci.Descriptor) (store, error) {
+	if err := checkAll(all); err != nil {
+		return nil, err
+	}
+	if w.format == Folder {
+		return createFolder(ctx, w.path, all)
+	}
+	if w.format == DockerArchive && w.name == "" {
+		return nil, errors.New("a docker-archive needs a name for its images")
+	}
+	return createArchive(w.path, all)
 }
 
 // checkAll also refuses sizes of which only one can be right.
