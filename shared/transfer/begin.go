@@ -28,38 +28,62 @@ const curious = 3
 
 // begin asks what is to be done about blobs. Whether a registry knows direct
 // transfer is learnt from its first answer: other registries are bothered once.
+// Errors: errNoDirect, errNoSource.
 func (r *Repository) begin(ctx context.Context, b direct.Begin) (begun direct.Begun, err error) {
-	knows, known := r.engine.knows(r.base.Host)
-	if known && !knows || r.refuses.Load() {
+	if _, known := r.engine.knows(r.base); !known {
+		err = in(ctx, r.engine.learning, func() error {
+			begun, err = r.beginUnknown(ctx, b)
+			return err
+		})
+		return begun, err
+	}
+	return r.beginKnown(ctx, b)
+}
+
+func (r *Repository) beginKnown(ctx context.Context, b direct.Begin) (begun direct.Begun, err error) {
+	if direct, _ := r.engine.knows(r.base); !direct {
 		return begun, errNoDirect
 	}
-	n := tries
-	if !known {
-		n = curious
+	begun, err = r.tryBegin(ctx, tries, b)
+	if isUnknownRoute(err) {
+		err = errNoDirect
 	}
-	err = r.engine.upTo(ctx, n, "begin", func() (bool, error) {
+	return begun, err
+}
+
+// beginUnknown is begin at a registry of which nothing is known, unless somebody
+// has learnt something by now.
+func (r *Repository) beginUnknown(ctx context.Context, b direct.Begin) (begun direct.Begun, err error) {
+	if _, known := r.engine.knows(r.base); known {
+		return r.beginKnown(ctx, b)
+	}
+	begun, err = r.tryBegin(ctx, curious, b)
+	switch {
+	case err == nil:
+		r.engine.learn(r.base.Host, true)
+		return begun, nil
+	case isUnknownRoute(err), errors.Is(err, errAnswer):
+		r.engine.learn(r.base.Host, false)
+	case isRefusal(err):
+		// It may answer so whatever it does not know. If it means what it says, it
+		// will say it again.
+		r.engine.learn(r.base.String(), false)
+	default:
+		return begun, err
+	}
+	r.engine.log.DebugContext(ctx, "no direct transfer", "registry", r.base.Host, "error", err)
+	return begun, errNoDirect
+}
+
+func (r *Repository) tryBegin(ctx context.Context, most int, b direct.Begin) (begun direct.Begun, err error) {
+	err = r.engine.upTo(ctx, most, "begin", func() (bool, error) {
 		if err := r.ask(ctx, http.MethodPost, r.at(direct.Uploads), b, &begun); err != nil {
 			return false, err
 		}
 		return false, r.checkBegun(b, begun)
 	})
-	switch {
-	case err == nil:
-		r.engine.learn(r.base.Host, true)
-		return begun, nil
-	case len(b.Sources()) > 0 && refusedWith(err, http.StatusUnauthorized, http.StatusForbidden):
-		return begun, errNoSource
-	case isUnknownRoute(err), !known && errors.Is(err, errAnswer):
-		if !known {
-			r.engine.learn(r.base.Host, false)
-		}
-		r.engine.log.DebugContext(ctx, "no direct transfer", "registry", r.base.Host, "error", err)
-		return begun, errNoDirect
-	case !known && isRefusal(err):
-		// It may answer so whatever it does not know. If it means what it says, it
-		// will say it again.
-		r.refuses.Store(true)
-		return begun, errNoDirect
+	if len(b.Sources()) > 0 && refusedWith(err, http.StatusUnauthorized, http.StatusForbidden) {
+		err = errNoSource
 	}
 	return begun, err
 }

@@ -292,14 +292,18 @@ func TestUnknownRegistryIsBotheredOnce(t *testing.T) {
 		r := open(t, e, url, name)
 		p := randomBytes(uint64(i), 100)
 		d := describe(p)
-		s, err := r.Standing(t.Context(), []oci.Descriptor{d}, []oci.Descriptor{d}, nil)
+		var work sync.WaitGroup
+		for range 3 {
+			work.Go(func() {
+				if way, err := r.Push(t.Context(), d, &memorySource{t: t, p: p}, nil); err != nil || way != Plain {
+					t.Errorf("push: %q, %v", way, err)
+				}
+			})
+		}
+		work.Wait()
+		s, err := r.Standing(t.Context(), nil, []oci.Descriptor{d}, nil)
 		if err != nil || len(s) != 0 {
 			t.Fatalf("standing: %v, %v", s, err)
-		}
-		for range 2 {
-			if way, err := r.Push(t.Context(), d, &memorySource{t: t, p: p}, nil); err != nil || way != Plain {
-				t.Fatalf("push: %q, %v", way, err)
-			}
 		}
 		if s, err = r.Standing(t.Context(), []oci.Descriptor{d}, nil, nil); err != nil || s[d.Digest] != There {
 			t.Errorf("standing: %v, %v", s, err)

@@ -9,7 +9,7 @@ import (
 
 // Direct says whether the registry knows direct transfer. It is asked once.
 func (r *Repository) Direct(ctx context.Context) (bool, error) {
-	if known, ok := r.engine.knows(r.base.Host); ok {
+	if known, ok := r.engine.knows(r.base); ok {
 		return known, nil
 	}
 	var d direct.Discovery

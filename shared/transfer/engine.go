@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -47,8 +48,9 @@ type Engine struct {
 	pace     pace
 	sizes    sizes
 
-	mu    sync.Mutex
-	known map[string]bool // by host of a registry: whether it knows direct transfer
+	learning *semaphore.Weighted // one at a time asks a registry that is not known
+	mu       sync.Mutex
+	known    map[string]bool // by registry or repository: whether it knows direct transfer
 }
 
 // pace is how long an Engine waits for what.
@@ -114,6 +116,7 @@ func New(o Options) *Engine {
 		log:      o.Log,
 		pace:     usualPace,
 		sizes:    usualSizes,
+		learning: semaphore.NewWeighted(1),
 		known:    map[string]bool{},
 	}
 }
@@ -127,16 +130,20 @@ func in(ctx context.Context, s *semaphore.Weighted, f func() error) error {
 	return f()
 }
 
-// knows returns what is known of a registry, and whether anything is.
-func (e *Engine) knows(host string) (direct, known bool) {
+// knows says whether a repository takes direct transfer, and whether that is known.
+// Mostly it is known of its whole registry.
+func (e *Engine) knows(repository *url.URL) (direct, known bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	direct, known = e.known[host]
+	if direct, known = e.known[repository.Host]; !known {
+		direct, known = e.known[repository.String()]
+	}
 	return direct, known
 }
 
-func (e *Engine) learn(host string, direct bool) {
+// learn keeps what was learnt of the host of a registry, or the URL of a repository.
+func (e *Engine) learn(what string, direct bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.known[host] = direct
+	e.known[what] = direct
 }

@@ -9,11 +9,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"oras.land/oras-go/v2/registry/remote"
 	"oras.land/oras-go/v2/registry/remote/auth"
+	"oras.land/oras-go/v2/registry/remote/errcode"
 	"oras.land/oras-go/v2/registry/remote/retry"
 
 	"github.com/berthregistry/berth/shared/direct"
@@ -28,8 +28,6 @@ type Repository struct {
 	client doer
 	base   *url.URL // ends in /v2/<name>/
 	hint   string
-
-	refuses atomic.Bool // direct transfer, if not for all of the registry
 
 	mu    sync.Mutex
 	begun map[oci.Digest]direct.Blob // what Standing has begun, for Push
@@ -178,6 +176,14 @@ func withoutURL(err error) error {
 	var failed *url.Error
 	if errors.As(err, &failed) {
 		return &unanswered{failed.Err}
+	}
+	var login *errcode.ErrorResponse // of where tokens come from
+	if errors.As(err, &login) {
+		err = fmt.Errorf("log in at %s: status %d", login.URL.Host, login.StatusCode)
+		if r := (&refusal{status: login.StatusCode}); r.passing() {
+			return &unanswered{err}
+		}
+		return err
 	}
 	if inner := errors.Unwrap(err); inner != nil && strings.Contains(err.Error(), "://") {
 		return inner

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"oras.land/oras-go/v2/registry/remote/errcode"
@@ -44,6 +45,28 @@ func TestLogin(t *testing.T) {
 	}
 	if got := strings.Join(f.scopes, "\n"); got != strings.Join(want, "\n") {
 		t.Errorf("logged in for\n%s\nwant\n%s", got, strings.Join(want, "\n"))
+	}
+}
+
+// Where tokens come from may be out of order for a moment, too.
+func TestLoginThatFails(t *testing.T) {
+	for status, ok := range map[int]bool{503: true, 429: true, 404: false, 401: false} {
+		f := newFake(t)
+		f.token = "first"
+		_, r := f.client(Options{})
+		var n atomic.Int64
+		f.before = func(w http.ResponseWriter, _ *http.Request, kind string) bool {
+			if kind != "GET token" || n.Add(1) > 2 && ok {
+				return false
+			}
+			w.WriteHeader(status)
+			return true
+		}
+		p := randomBytes(1, 500)
+		_, err := r.Push(t.Context(), describe(p), &memorySource{t: t, p: p}, nil)
+		if (err == nil) != ok || err != nil && (!strings.Contains(err.Error(), "log in at") || n.Load() > 2) {
+			t.Errorf("status %d: %v after %d tries", status, err, n.Load())
+		}
 	}
 }
 

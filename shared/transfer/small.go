@@ -35,8 +35,18 @@ func (r *Repository) pushSmall(ctx context.Context, d oci.Descriptor, from Sourc
 	return Plain, r.pushBytes(ctx, d, p, w)
 }
 
-// pushBytes is pushSmall of what has been read.
+// pushBytes is pushSmall of what has been read. Where even that is too large for one
+// request it goes in chunks.
 func (r *Repository) pushBytes(ctx context.Context, d oci.Descriptor, p []byte, w Watcher) error {
+	err := r.pushAtOnce(ctx, d, p, w)
+	if refusedWith(err, http.StatusRequestEntityTooLarge) {
+		s := plainPush{r: r, d: d, from: &window{p: p}, w: w}
+		err = s.run(ctx)
+	}
+	return err
+}
+
+func (r *Repository) pushAtOnce(ctx context.Context, d oci.Descriptor, p []byte, w Watcher) error {
 	begun, ok := r.takeOpen(d.Digest)
 	if !ok {
 		var err error
@@ -84,7 +94,7 @@ func isUnknownForm(err error) bool {
 	if !errors.As(err, &r) || r.passing() || r.status < 400 || r.status >= 500 {
 		return false
 	}
-	about := []int{http.StatusUnauthorized, http.StatusForbidden}
+	about := []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusRequestEntityTooLarge}
 	return !slices.Contains(about, r.status) && !r.has(errcode.ErrorCodeDigestInvalid, errcode.ErrorCodeDenied)
 }
 

@@ -196,16 +196,18 @@ var errExpired = errors.New("the store refuses the URL")
 
 // send sends bytes to where target says, and asks it anew when that is refused.
 func (u *upload) send(ctx context.Context, p []byte, target func(ctx context.Context, renew bool) (direct.Target, error)) error {
-	refused := 0
+	refused, renew := 0, false
 	return u.r.engine.again(ctx, "send a part", func() error {
-		t, err := target(ctx, refused > 0)
+		t, err := target(ctx, renew)
 		if err != nil {
 			return err
 		}
+		renew = false
 		err = in(ctx, u.r.engine.sends, func() error { return u.sendOnce(ctx, t, p) })
 		switch {
 		case refusedWith(err, http.StatusForbidden, http.StatusUnauthorized) || refusedAs(err, "ExpiredToken"):
 			if refused++; refused <= renewals {
+				renew = true
 				err = fmt.Errorf("%w: %w", errExpired, err)
 			}
 		case refusedWith(err, http.StatusNotFound):
