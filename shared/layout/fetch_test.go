@@ -12,15 +12,15 @@ import (
 // The engine goes on after what is there, and fetches anew what is wrong of it.
 func TestFetch(t *testing.T) {
 	b := blobs{}
-	image := b.image(t, noise(1, 900_000), noise(2, 900_000), noise(3, 900_000))
+	image := b.image(t, noise(1, 1_500_000), noise(2, 1_500_000), noise(3, 1_500_000))
 	from := open(t, inTar(t, b.layoutFiles(t, tagged(image, "1"))))
 	engine := transfer.New(transfer.Options{})
 	for name, format := range formats {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "image")
 			w := create(t, path, format, b)
-			writeBlob(t, w, oci.SHA256.Sum(noise(1, 900_000)), noise(1, 900_000), 400_000)
-			s, err := w.Sink(t.Context(), b.put("x", noise(2, 900_000)))
+			writeBlob(t, w, oci.SHA256.Sum(noise(1, 1_500_000)), noise(1, 1_500_000), 400_000)
+			s, err := w.Sink(t.Context(), b.put("x", noise(2, 1_500_000)))
 			if err != nil {
 				t.Fatal(err)
 			}
