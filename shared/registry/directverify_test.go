@@ -17,7 +17,6 @@ import (
 	"github.com/berthregistry/berth/shared/direct"
 	"github.com/berthregistry/berth/shared/oci"
 	"github.com/berthregistry/berth/shared/registry"
-	"github.com/berthregistry/berth/shared/table"
 	"github.com/berthregistry/berth/shared/table/tabletest"
 )
 
@@ -432,23 +431,25 @@ func TestDirectLostWhileVerified(t *testing.T) {
 
 // TestDirectItemsAreSmall: however large a blob is, what the table has of it is not.
 func TestDirectItemsAreSmall(t *testing.T) {
-	tab := newMemTable()
-	store := newVast(0)
-	q := quay{newTeamOn(t, tab, store, registry.Options{
-		Verify: func(context.Context, string, string) error { return nil },
-	}), store.Memory}
-	s := q.upload(direct.Wanted{Size: direct.MaxSize})
-	q.sendHollow(s)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
-	if _, err := q.complete(s.ID, oci.SHA512.Sum(nil), direct.MaxSize); err != nil {
-		t.Fatal(err)
-	}
-	if err := q.reg.VerifyDirect(ctx, q.repo, s.ID); err != nil {
-		t.Fatal(err)
-	}
-	item, err := tab.Get(t.Context(), table.Key{Partition: "repo#" + home, Sort: "direct#" + s.ID})
-	if err != nil || item.Num("verified") == 0 || item.Size() > 2000 {
-		t.Errorf("got %d bytes verified, an item of %d, %v", item.Num("verified"), item.Size(), err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		tab := newMemTable()
+		store := newVast(5 * time.Second)
+		q := quay{newTeamOn(t, tab, store, registry.Options{
+			Verify: func(context.Context, string, string) error { return nil },
+		}), store.Memory}
+		s := q.upload(direct.Wanted{Size: direct.MaxSize})
+		q.sendHollow(s)
+		if _, err := q.complete(s.ID, oci.SHA512.Sum(nil), direct.MaxSize); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+		defer cancel()
+		if err := q.reg.VerifyDirect(ctx, q.repo, s.ID); err != nil {
+			t.Fatal(err)
+		}
+		item, err := tab.Get(t.Context(), in(home, "direct#"+s.ID))
+		if err != nil || item.Num("verified") == 0 || item.Size() > 2000 {
+			t.Errorf("got %d bytes verified, an item of %d, %v", item.Num("verified"), item.Size(), err)
+		}
+	})
 }
