@@ -20,7 +20,7 @@ const (
 	beginning = 16
 	// listed bounds the parts that the answer to one Begin lists of all uploads
 	// that it goes on with. Whoever needs more asks for the status.
-	listed = 5000
+	listed = 4000
 )
 
 // BeginDirect says what is to be done about some blobs: nothing about those that

@@ -149,8 +149,8 @@ func TestDirectPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := begun.Blobs[0].Upload; len(s.Received) != 50 || s.Next != 50 {
-		t.Errorf("got %d parts, next %d, want 50", len(s.Received), s.Next)
+	if s := begun.Blobs[0].Upload; len(s.Received) != 40 || s.Next != 40 {
+		t.Errorf("got %d parts, next %d, want 40", len(s.Received), s.Next)
 	}
 }
 
