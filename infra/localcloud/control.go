@@ -22,7 +22,7 @@ import (
 //	GET    /stores        where table and STS are, for who has credentials
 //	POST   /principals    makes a principal of AWS: ?arn=arn:aws:sts::...
 //	GET    /faults        which are set, and how often each has struck
-//	PUT    /faults/NAME   sets one: ?count=3&rate=0.2&delay=2s
+//	PUT    /faults/NAME   sets one: ?count=3&rate=0.2&delay=2s; see fault for all there is
 //	DELETE /faults/NAME   ends one
 func (c *cloud) serveControl(context.Context) error {
 	mux := http.NewServeMux()

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/berthregistry/berth/infra/localcloud/lambda"
+	"github.com/berthregistry/berth/infra/localcloud/queue"
 )
 
 // The control endpoint says what was done, and injects faults.
@@ -14,6 +15,11 @@ func TestControl(t *testing.T) {
 	control.want(200, "GET", "/healthz", nil)
 	control.want(200, "GET", "/deadletters", nil)
 	registry.want(200, "GET", "/v2/", nil)
+
+	var events map[string]queue.Stats
+	if decode(t, control.want(200, "GET", "/events", nil), &events); events["Verify"] != (queue.Stats{}) || len(events) != 5 {
+		t.Errorf("events are %+v, want none of five functions", events)
+	}
 
 	var environments map[string]lambda.Stats
 	decode(t, control.want(200, "GET", "/environments", nil), &environments)

@@ -2,8 +2,8 @@
 // runs what it declares. The functions are their real binaries behind Lambda's
 // runtime API, DynamoDB and S3 are servers that stand in for them, a gateway
 // routes requests as an HTTP API does, and every call of a function is held to
-// the policy that the template gives it. Parameters of SSM are kept in memory,
-// and STS tells who has signed a request.
+// the policy that the template gives it. Events that nobody waits for are kept in
+// a queue, and parameters of SSM in memory; STS tells who has signed a request.
 //
 // Its first two lines of output are the address of the registry and that of a
 // control endpoint, which injects faults and says what was done. It stays until
