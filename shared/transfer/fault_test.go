@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -321,6 +322,51 @@ func TestStalls(t *testing.T) {
 		t.Fatal("it stands still")
 	}
 	balanced(t, e)
+}
+
+// What stands still for good ends, and says why.
+func TestStallsThatStay(t *testing.T) {
+	f := newFake(t)
+	e, r := f.client(Options{})
+	e.pace.stall, e.pace.patience = 20*time.Millisecond, 20*time.Millisecond
+	f.sick("PUT store", 1000, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-r.Context().Done()
+	})
+	p := randomBytes(2, 900)
+	if _, err := r.Push(t.Context(), describe(p), &memorySource{t: t, p: p}, nil); !errors.Is(err, errStalled) {
+		t.Errorf("got %v, want that it stands still", err)
+	}
+	balanced(t, e)
+}
+
+// When all bytes have gone the answer may take longer than bytes may.
+func TestAnswersMayTakeTheirTime(t *testing.T) {
+	f := newFake(t)
+	e, r := f.client(Options{})
+	e.pace.stall = 100 * time.Millisecond
+	f.before = func(http.ResponseWriter, *http.Request, string) bool {
+		time.Sleep(250 * time.Millisecond)
+		return false
+	}
+	f.pushes(r, randomBytes(2, 900), Direct)
+	if got := f.called("PUT store"); got != 1 {
+		t.Errorf("the part was sent %d times, want once", got)
+	}
+	balanced(t, e)
+}
+
+// A blob of one part that has arrived, of which that was not said, is there.
+func TestAnswersOfTheStoreThatAreLost(t *testing.T) {
+	for _, size := range []int{900, 2500} {
+		f := newFake(t)
+		_, r := f.client(Options{})
+		f.sick("PUT store", 2, func(_ http.ResponseWriter, r *http.Request) {
+			f.memory.ServeHTTP(httptest.NewRecorder(), r)
+			panic(http.ErrAbortHandler)
+		})
+		f.pushes(r, randomBytes(3, size), Direct)
+	}
 }
 
 func TestCancelIsPrompt(t *testing.T) {

@@ -69,8 +69,7 @@ func (f *fetch) run(ctx context.Context) error {
 		if err := f.to.Reset(); err != nil {
 			return fmt.Errorf("forget what is wrong: %w", err)
 		}
-		return oci.ErrDigestInvalid.With(map[string]string{"digest": string(f.d.Digest), "found": string(got)},
-			"the bytes of %s are those of %s", f.d.Digest, got)
+		return wrongBytes(f.d.Digest, got)
 	}
 	return nil
 }

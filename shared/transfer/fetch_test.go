@@ -300,7 +300,9 @@ func TestCopyBetweenRegistries(t *testing.T) {
 			for i := range 6 {
 				p := randomBytes(uint64(i), 12_345)
 				d := describe(p)
+				src.mu.Lock()
 				src.blobs[d.Digest] = p
+				src.mu.Unlock()
 				for _, target := range []*Repository{to, other} {
 					work.Go(func() {
 						from, err := r.Blob(t.Context(), d)

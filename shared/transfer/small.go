@@ -120,14 +120,3 @@ func (r *Repository) takeOpen(d oci.Digest) (session, bool) {
 	delete(r.open, d)
 	return s, ok
 }
-
-// withQuery adds to the query of a URL. What is there stays as it is: it may be
-// signed.
-func withQuery(u *url.URL, name, value string) *url.URL {
-	out := *u
-	if out.RawQuery != "" {
-		out.RawQuery += "&"
-	}
-	out.RawQuery += name + "=" + url.QueryEscape(value)
-	return &out
-}

@@ -3,13 +3,11 @@ package transfer
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net/http"
-	"sync"
+	"slices"
 
-	"golang.org/x/sync/errgroup"
 	"oras.land/oras-go/v2/registry/remote/auth"
 
+	"github.com/berthregistry/berth/shared/direct"
 	"github.com/berthregistry/berth/shared/oci"
 )
 
@@ -31,117 +29,84 @@ func (r *Repository) Standing(ctx context.Context, blobs, manifests []oci.Descri
 	return out, err
 }
 
-// standPlain asks for each by itself.
-func (r *Repository) standPlain(ctx context.Context, blobs, manifests []oci.Descriptor, from []string) (Standing, error) {
-	out, mu := Standing{}, sync.Mutex{}
-	work, ctx := errgroup.WithContext(ctx)
-	work.SetLimit(r.engine.parallel)
-	stand := func(d oci.Descriptor, look func() (Way, error)) {
-		work.Go(func() error {
-			way, err := look()
-			if err != nil {
-				return fmt.Errorf("look for %s: %w", d.Digest, err)
-			}
-			if way != "" {
-				mu.Lock()
-				out[d.Digest] = way
-				mu.Unlock()
-			}
-			return nil
-		})
+// standDirect asks about all of them, up to 100 at once.
+func (r *Repository) standDirect(ctx context.Context, blobs, manifests []oci.Descriptor, from []string) (Standing, error) {
+	wanted := make([]direct.Wanted, len(blobs))
+	for i, d := range blobs {
+		wanted[i] = direct.Wanted{Digest: d.Digest, Size: d.Size}
 	}
-	for _, d := range manifests {
-		stand(d, func() (Way, error) { return r.look(ctx, "manifests/"+string(d.Digest)) })
+	names := make([]oci.Digest, len(manifests))
+	for i, d := range manifests {
+		names[i] = d.Digest
 	}
-	for _, d := range blobs {
-		stand(d, func() (Way, error) { return r.lookOrMount(ctx, d.Digest, from) })
+	out := Standing{}
+	for len(wanted) > 0 || len(names) > 0 {
+		var b direct.Begin
+		b.Blobs, wanted = cut(wanted, direct.MaxBlobs)
+		b.Manifests, names = cut(names, direct.MaxBlobs)
+		begun, err := r.beginFrom(ctx, b, from)
+		if errors.Is(err, errNoSource) {
+			from = nil
+			begun, err = r.beginFrom(ctx, b, nil)
+		}
+		if err != nil {
+			return nil, err
+		}
+		r.note(begun, out)
 	}
-	return out, work.Wait()
+	return out, nil
 }
 
-func (r *Repository) lookOrMount(ctx context.Context, d oci.Digest, from []string) (Way, error) {
-	way, err := r.look(ctx, "blobs/"+string(d))
-	if way != "" || err != nil {
-		return way, err
-	}
+// beginFrom is begin of blobs that may be mounted from other repositories, which
+// takes a login for those.
+func (r *Repository) beginFrom(ctx context.Context, b direct.Begin, from []string) (direct.Begun, error) {
+	from = r.sources(from)
 	for _, other := range from {
-		if way, err = r.mount(ctx, d, other); way != "" || err != nil {
-			return way, err
+		ref := r.repo.Reference
+		ref.Repository = other
+		ctx = auth.AppendRepositoryScope(ctx, ref, auth.ActionPull)
+	}
+	b.Blobs = slices.Clone(b.Blobs)
+	for i := range b.Blobs {
+		if len(from) == 1 { // of several, the registry finds the one
+			b.Blobs[i].From = from[0]
 		}
 	}
-	return "", nil
+	return r.begin(ctx, b)
 }
 
-// acceptManifests is what a HEAD of a manifest accepts: whichever there is.
-const acceptManifests = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, " +
-	"application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json, */*"
-
-// look returns There or nothing. Where the registry sends elsewhere for it, that is
-// asked.
-func (r *Repository) look(ctx context.Context, path string) (way Way, err error) {
-	err = r.engine.again(ctx, "look", func() error {
-		c := call{method: http.MethodHead, url: r.at(path), header: map[string]string{"Accept": acceptManifests}}
-		resp, err := r.do(ctx, c, orRedirect(http.StatusOK)...)
-		for hops := 0; err == nil && isRedirect(resp.StatusCode) && hops < maxHops; hops++ {
-			discard(resp)
-			if c.url, err = follow(resp, c.url); err == nil {
-				resp, err = r.engine.askStore(ctx, c, orRedirect(http.StatusOK)...)
-			}
+// sources are the other repositories that can be named.
+func (r *Repository) sources(from []string) (out []string) {
+	for _, name := range from {
+		if len(out) < direct.MaxSources && oci.ValidName(name) && name != r.repo.Reference.Repository {
+			out = append(out, name)
 		}
-		if refusedWith(err, http.StatusNotFound) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		discard(resp)
-		way = There
-		return nil
-	})
-	return way, err
-}
-
-// has says whether the blob is there, as far as can be told.
-func (r *Repository) has(ctx context.Context, d oci.Digest) bool {
-	way, err := r.look(ctx, "blobs/"+string(d))
-	return err == nil && way == There
-}
-
-// mount returns Mounted, or nothing and then keeps the upload that has begun.
-func (r *Repository) mount(ctx context.Context, d oci.Digest, from string) (way Way, err error) {
-	if !oci.ValidName(from) || from == r.repo.Reference.Repository {
-		return "", nil
 	}
-	other := r.repo.Reference
-	other.Repository = from
-	ctx = auth.AppendRepositoryScope(ctx, other, auth.ActionPull)
-	at := withQuery(withQuery(r.at("blobs/uploads/"), "mount", string(d)), "from", from)
-	err = r.engine.again(ctx, "mount a blob", func() error {
-		resp, err := r.do(ctx, call{method: http.MethodPost, url: at}, http.StatusCreated, http.StatusAccepted)
-		if err != nil {
-			return err
-		}
-		discard(resp)
-		if resp.StatusCode == http.StatusCreated {
-			way = Mounted
-			return nil
-		}
-		begun, err := readSession(resp, at)
-		if err == nil {
-			r.mu.Lock()
-			r.open[d] = begun
-			r.mu.Unlock()
-		}
-		return err
-	})
-	if isNotMountable(err) {
-		return "", nil
-	}
-	return way, err
+	return out
 }
 
-// isNotMountable says whether a blob, though it cannot be mounted, may still be
-// pushed.
-func isNotMountable(err error) bool {
-	return refusedWith(err, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed)
+func cut[T any](from []T, n int) (head, rest []T) {
+	n = min(n, len(from))
+	return from[:n], from[n:]
+}
+
+// note keeps the uploads that have begun, and says what is there.
+func (r *Repository) note(begun direct.Begun, out Standing) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, b := range begun.Blobs {
+		switch b.State {
+		case direct.Present:
+			out[b.Digest] = There
+		case direct.Mounted:
+			out[b.Digest] = Mounted
+		case direct.Upload:
+			r.begun[b.Digest] = b
+		}
+	}
+	for _, m := range begun.Manifests {
+		if m.Present {
+			out[m.Digest] = There
+		}
+	}
 }

@@ -117,6 +117,7 @@ func (s *Stream) Finish(ctx context.Context, digest oci.Digest) (Way, error) {
 	if err != nil {
 		return "", fmt.Errorf("push %s: %w", digest, err)
 	}
+	s.up = nil // there is nothing to give up any more
 	return way, nil
 }
 
@@ -135,7 +136,9 @@ func (s *Stream) finish(ctx context.Context, d oci.Descriptor) (Way, error) {
 	return s.up.finish(ctx, d)
 }
 
-// Abort gives up the stream, and what of it is at the registry.
+// Abort gives up the stream, and what of it is at the registry. It does nothing
+// after a Finish that succeeded. It waits for a Write, which ends with the context of
+// the stream.
 func (s *Stream) Abort(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -52,7 +52,7 @@ func TestStreamDirect(t *testing.T) {
 				}
 				balanced(t, e)
 				f.called("POST begin")
-				if err := s.Abort(t.Context()); err != nil {
+				if err := s.Abort(t.Context()); err != nil || f.called("DELETE upload") > 0 || !f.isThere(p) {
 					t.Errorf("abort after the end: %v", err)
 				}
 				if _, err := s.Write(p); len(p) > 0 && err == nil {
