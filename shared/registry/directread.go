@@ -46,10 +46,13 @@ func (v *verification) read(ctx context.Context) (oci.Digest, error) {
 	return algorithm.Digest(h), err
 }
 
-// takeUp is the hash as the last checkpoint left it.
+// takeUp is the hash as the last checkpoint left it. Without one nothing has been
+// read, whatever was verified: the store may have summed all of it for a run that
+// could not publish it.
 func (v *verification) takeUp(a oci.Algorithm) (hash.Hash, error) {
 	h := v.hash(a)
 	if v.checking == nil {
+		v.verified = 0
 		return h, nil
 	}
 	if err := h.(encoding.BinaryUnmarshaler).UnmarshalBinary(v.checking); err != nil {

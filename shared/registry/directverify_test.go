@@ -453,3 +453,36 @@ func TestDirectItemsAreSmall(t *testing.T) {
 		}
 	})
 }
+
+// TestDirectReadAfterSum: what the store has summed, and nobody could publish, is
+// read from its beginning where the store does not sum it again.
+func TestDirectReadAfterSum(t *testing.T) {
+	memory := blobstest.NewMemory(blobstest.MemoryOptions{MinPart: 8})
+	sums, keeps := 0, 0
+	store := blobstest.Faulty(memory, func(c blobstest.Call) blobstest.Fault {
+		switch c.Kind {
+		case blobstest.Keep:
+			if keeps++; keeps == 1 {
+				return blobstest.FailBefore(tabletest.ErrFault)
+			}
+		case blobstest.Sum:
+			if sums++; sums == 2 {
+				return blobstest.FailBefore(blobs.ErrNoSum)
+			}
+		}
+		return blobstest.Proceed()
+	})
+	q := quay{newTeamOn(t, newMemTable(), store, registry.Options{}), memory}
+	q.reg = q.reg.Tiny()
+	s := q.upload(wanted(crate))
+	if err := q.sendParts(s, crate, 20); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := q.complete(s.ID, s.Digest, len(crate)); !errors.Is(err, tabletest.ErrFault) {
+		t.Fatalf("got %v, want the fault", err)
+	}
+	if s, err := q.complete(s.ID, s.Digest, len(crate)); err != nil || s.State != direct.Done || sums != 2 {
+		t.Fatalf("got %+v, %v, after %d sums", s, err, sums)
+	}
+	q.serves(s.Digest, crate)
+}
