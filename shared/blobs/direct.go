@@ -50,7 +50,8 @@ type Direct interface {
 	Join(ctx context.Context, key, id string, parts []Part) error
 
 	// Stat returns the size of an object, and its SHA-256 where the store has checked
-	// it as the bytes came in, else nil. Errors: ErrAbsent.
+	// it as the bytes came in, else nil. Errors: ErrAbsent, also for what a client
+	// has put in a way that readers would not get its bytes.
 	Stat(ctx context.Context, key string) (size int64, sha256 []byte, err error)
 
 	// Sum has the store compute the SHA-256 of an object, without its bytes leaving

@@ -3,6 +3,7 @@ package s3_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -136,6 +137,23 @@ func sendTo(t *testing.T, url string, header http.Header, body []byte) {
 	resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		t.Fatalf("PUT: got %s", resp.Status)
+	}
+}
+
+// TestPutSaidToBeEncoded: a client adds a header to its PUT that no URL keeps it
+// from, and that whoever reads the object would go by.
+func TestPutSaidToBeEncoded(t *testing.T) {
+	store := openPlaced(t).(placed)
+	body := []byte("abc")
+	sum := sha256.Sum256(body)
+	at, header, err := store.MarkedURL(t.Context(), "a", int64(len(body)), sum[:], time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	header.Set("Content-Encoding", "gzip")
+	sendTo(t, at, header, body)
+	if size, _, err := store.Stat(t.Context(), "a"); !errors.Is(err, blobs.ErrAbsent) {
+		t.Errorf("stat: got %d bytes, error %v, want ErrAbsent", size, err)
 	}
 }
 

@@ -210,6 +210,21 @@ func TestSumOfTooMuch(t *testing.T) {
 	}
 }
 
+// TestStatOfWhatIsEncoded: whoever reads it would get other bytes.
+func TestStatOfWhatIsEncoded(t *testing.T) {
+	for encoding, want := range map[string]error{"": nil, "gzip": blobs.ErrAbsent, "aws-chunked": blobs.ErrAbsent} {
+		store := canned(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "3")
+			if encoding != "" {
+				w.Header().Set("Content-Encoding", encoding)
+			}
+		})
+		if size, _, err := store.Stat(t.Context(), "a"); !errors.Is(err, want) || err == nil && size != 3 {
+			t.Errorf("%q: got %d bytes, error %v, want %v", encoding, size, err, want)
+		}
+	}
+}
+
 // TestKeepWhatIsNotThere: a bucket with versions has a marker in the place of
 // what was deleted, and answers of that.
 func TestKeepWhatIsNotThere(t *testing.T) {

@@ -18,9 +18,14 @@ import (
 const maxCopy = 5 << 30
 
 // Stat asks for the object's size, and for its checksum if that is one of all
-// its bytes.
+// its bytes. S3 takes headers with a PUT that its URL does not bind, if they are
+// not its own. One of them would have clients that read the object decode it, and
+// get other bytes than S3 has verified: that is no object.
 func (s *Store) Stat(ctx context.Context, key string) (int64, []byte, error) {
 	there, err := s.head(ctx, s.objectKey(key))
+	if err == nil && aws.ToString(there.ContentEncoding) != "" {
+		err = fmt.Errorf("it is said to be encoded: %w", blobs.ErrAbsent)
+	}
 	if err != nil {
 		return 0, nil, fmt.Errorf("look at object: %w", err)
 	}
