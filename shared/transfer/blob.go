@@ -28,7 +28,8 @@ type remoteBlob struct {
 	r *Repository
 	d oci.Descriptor
 
-	asking *semaphore.Weighted // one at a time finds out where the bytes are
+	asking  *semaphore.Weighted // one at a time finds out where the bytes are
+	refused int                 // places in a row that were no good from the first; for who asks
 
 	mu    sync.Mutex
 	found bool     // whether it is known where the bytes are

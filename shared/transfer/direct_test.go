@@ -153,6 +153,29 @@ func TestPushReplacesOtherParts(t *testing.T) {
 	}
 }
 
+// Parts cannot be taken back: with one too many an upload is of no use.
+func TestPushWithPartsBehindTheLast(t *testing.T) {
+	f := newFake(t)
+	_, r := f.client(Options{})
+	p := randomBytes(4, 2500)
+	f.sends(t, f.uploadOf(t, r, describe(p)), 4, randomBytes(5, 10))
+	f.pushes(r, p, Direct)
+	if got := f.called("DELETE upload"); got != 1 {
+		t.Errorf("%d uploads were given up, want 1", got)
+	}
+}
+
+// A registry that misses parts is asked which.
+func TestPushOfPartsThatWentMissing(t *testing.T) {
+	f := newFake(t)
+	_, r := f.client(Options{})
+	f.sick("PUT upload", 1, answering(http.StatusBadRequest, `{"errors":[{"code":"BLOB_UPLOAD_INVALID"}]}`))
+	f.pushes(r, randomBytes(4, 2500), Direct)
+	if begins, sent := f.called("POST begin"), f.called("PUT store"); begins != 2 || sent != 3 {
+		t.Errorf("%d begins and %d parts, want 2 and 3", begins, sent)
+	}
+}
+
 // uploadOf begins an upload and returns it.
 func (f *fake) uploadOf(t *testing.T, r *Repository, d oci.Descriptor) *fakeUpload {
 	t.Helper()

@@ -37,7 +37,8 @@ type Engine struct {
 	budget   *budget
 	parallel int
 	// What waits for one of these holds none of those below it, else two
-	// could wait for each other: a stream, a buffer, a fetch, a send.
+	// could wait for each other: a lane, a stream, a buffer, a fetch, a send.
+	lanes    *semaphore.Weighted // parts that blobs begin to send
 	streams  *semaphore.Weighted // blobs that go up in one stream
 	fetches  *semaphore.Weighted // parts that come down
 	sends    *semaphore.Weighted // parts that go up
@@ -108,6 +109,7 @@ func New(o Options) *Engine {
 	return &Engine{
 		budget:   newBudget(max(o.Memory, leastMemory)),
 		parallel: o.Parallel,
+		lanes:    semaphore.NewWeighted(int64(o.Parallel)),
 		streams:  semaphore.NewWeighted(int64(o.Parallel)),
 		fetches:  semaphore.NewWeighted(int64(o.Parallel)),
 		sends:    semaphore.NewWeighted(int64(o.Parallel)),

@@ -194,6 +194,7 @@ func TestPassingRefusalsAreTriedAgain(t *testing.T) {
 		"PUT store": {
 			answering(503, "<Error><Code>SlowDown</Code></Error>"), answering(500, ""), answering(429, ""), answering(408, ""),
 			answering(400, "<Error><Code>RequestTimeout</Code></Error>"), answering(409, "<Error><Code>ConditionalRequestConflict</Code></Error>"),
+			answering(400, "<Error><Code>BadDigest</Code></Error>"),
 			answering(403, "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"),
 		},
 		"sign":       {answering(503, ""), answering(429, `{"errors":[{"code":"TOOMANYREQUESTS"}]}`)},

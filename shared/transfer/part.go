@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 
 	"github.com/berthregistry/berth/shared/direct"
 	"github.com/berthregistry/berth/shared/oci"
@@ -32,7 +33,7 @@ func (u *upload) put(ctx context.Context, number int, p []byte, there direct.Par
 		return nil
 	}
 	var target *direct.Target
-	return u.send(ctx, p, func(ctx context.Context, renew bool) (direct.Target, error) {
+	return u.send(ctx, parcel{p: p, target: func(ctx context.Context, renew bool) (direct.Target, error) {
 		if target == nil || renew {
 			t, err := u.signer.sign(ctx, part)
 			if err != nil {
@@ -41,25 +42,42 @@ func (u *upload) put(ctx context.Context, number int, p []byte, there direct.Par
 			target = &t
 		}
 		return *target, nil
-	})
+	}})
+}
+
+// A parcel is bytes on their way to the store.
+type parcel struct {
+	p []byte
+	// target says where they go; anew, if what it said is no longer good.
+	target func(ctx context.Context, renew bool) (direct.Target, error)
+	// fault is an error if the bytes are to blame for it that the store found them to
+	// be others than it was told, and not the way there. Nil if they never are.
+	fault func() error
 }
 
 // renewals is how often the URL of a part is asked for anew.
 const renewals = 3
 
-// errExpired is a URL that is refused.
-var errExpired = errors.New("the store refuses the URL")
+// Refusals of the store after which the same bytes are sent again.
+var (
+	errExpired = errors.New("the store refuses the URL")
+	errDamaged = errors.New("the bytes were damaged on their way")
+)
 
-// send sends bytes to where target says, and asks it anew when that is refused.
-func (u *upload) send(ctx context.Context, p []byte, target func(ctx context.Context, renew bool) (direct.Target, error)) error {
+// damaged are the codes by which a store says that bytes are not those that were
+// signed for.
+var damaged = []string{"BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch", "IncompleteBody"}
+
+// send sends a parcel, and asks where to anew when that is refused.
+func (u *upload) send(ctx context.Context, c parcel) error {
 	refused, renew := 0, false
 	return u.r.engine.again(ctx, "send a part", func() error {
-		t, err := target(ctx, renew)
+		t, err := c.target(ctx, renew)
 		if err != nil {
 			return err
 		}
 		renew = false
-		err = in(ctx, u.r.engine.sends, func() error { return u.sendOnce(ctx, t, p) })
+		err = in(ctx, u.r.engine.sends, func() error { return u.sendOnce(ctx, t, c.p) })
 		switch {
 		case refusedWith(err, http.StatusForbidden, http.StatusUnauthorized) || refusedAs(err, "ExpiredToken"):
 			if refused++; refused <= renewals {
@@ -68,6 +86,13 @@ func (u *upload) send(ctx context.Context, p []byte, target func(ctx context.Con
 			}
 		case refusedWith(err, http.StatusNotFound):
 			err = fmt.Errorf("%w: %w", errLost, err)
+		case refusedWith(err, http.StatusBadRequest):
+			if c.fault != nil && c.fault() != nil {
+				return c.fault()
+			}
+			if refusedAs(err, damaged...) {
+				err = fmt.Errorf("%w: %w", errDamaged, err)
+			}
 		}
 		return err
 	})
@@ -107,22 +132,25 @@ func (u *upload) putWhole(ctx context.Context, from Source) error {
 		return err
 	}
 	target := *u.status.Put
-	err = u.send(ctx, p, func(ctx context.Context, renew bool) (t direct.Target, err error) {
+	err = u.send(ctx, parcel{p, func(ctx context.Context, renew bool) (t direct.Target, err error) {
 		if renew {
 			target, err = u.renewed(ctx)
 		}
 		return target, err
-	})
+	}, sync.OnceValue(func() error { return verify(u.d.Digest, p) })})
 	if refusedWith(err, http.StatusPreconditionFailed) {
 		u.moved.grow(u.d.Size, false) // somebody has sent it, or we have and the answer was lost
 		return nil
 	}
-	if refusedWith(err, http.StatusBadRequest) {
-		if found := oci.AlgorithmOf(u.d.Digest).Sum(p); found != u.d.Digest {
-			return wrongBytes(u.d.Digest, found)
-		}
-	}
 	return err
+}
+
+// verify says whether bytes are those of a digest.
+func verify(d oci.Digest, p []byte) error {
+	if found := oci.AlgorithmOf(d).Sum(p); found != d {
+		return wrongBytes(d, found)
+	}
+	return nil
 }
 
 // wrongBytes is about a blob that is not what its descriptor says.

@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -85,7 +86,7 @@ func (b *remoteBlob) ask(ctx context.Context, c call, old *url.URL) (*http.Respo
 	b.mu.Unlock()
 	if found && place != old {
 		resp, _, err := b.fromStore(ctx, c, place)
-		return resp, err
+		return resp, b.patient(err)
 	}
 	resp, place, err := b.fromRegistry(ctx, c)
 	if err == nil {
@@ -93,7 +94,20 @@ func (b *remoteBlob) ask(ctx context.Context, c call, old *url.URL) (*http.Respo
 		b.place, b.found = place, true
 		b.mu.Unlock()
 	}
-	return resp, err
+	return resp, b.patient(err)
+}
+
+// patient says of a new place that the store refuses at once to ask again, but not
+// for long: it may not be its age. Whoever calls it is the one who asks.
+func (b *remoteBlob) patient(err error) error {
+	if !errors.Is(err, errExpired) {
+		b.refused = 0
+		return err
+	}
+	if b.refused++; b.refused > renewals {
+		return &final{err}
+	}
+	return err
 }
 
 // fromRegistry returns the answer, and where it is from, which is nil for the
@@ -117,6 +131,9 @@ func (b *remoteBlob) fromStore(ctx context.Context, c call, place *url.URL) (*ht
 	for range maxHops {
 		c.url = place
 		resp, err := b.r.engine.askStore(ctx, c, orRedirect(http.StatusOK, http.StatusPartialContent)...)
+		if refusedWith(err, http.StatusUnauthorized, http.StatusForbidden) {
+			err = fmt.Errorf("%w: %w", errExpired, err)
+		}
 		if err != nil || !isRedirect(resp.StatusCode) {
 			return resp, place, err
 		}

@@ -97,7 +97,7 @@ func worthAgain(ctx context.Context, err error) bool {
 	if ctx.Err() != nil || errors.As(err, &over) {
 		return false
 	}
-	if errors.Is(err, errExpired) {
+	if errors.Is(err, errExpired) || errors.Is(err, errDamaged) {
 		return true
 	}
 	var r *refusal

@@ -336,6 +336,40 @@ func TestRegistryThatNeverGetsFurther(t *testing.T) {
 	}
 }
 
+// A registry that is never where it says ends a push.
+func TestRegistryThatIsElsewhere(t *testing.T) {
+	o := newOther(t)
+	o.before = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPatch {
+			return false
+		}
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
+		return true
+	}
+	_, r := o.client(Options{})
+	p := randomBytes(1, 5000)
+	if _, err := r.Push(t.Context(), describe(p), &memorySource{t: t, p: p}, nil); !errors.Is(err, errLost) {
+		t.Errorf("got %v, want that the upload is lost", err)
+	}
+	if got, want := o.called(), strings.TrimSpace(strings.Repeat("POST GET ", maxSessions)); got != want {
+		t.Errorf("it took %s, want %s", got, want)
+	}
+}
+
+func TestSmallBlobThatIsRefused(t *testing.T) {
+	for status, want := range map[int]string{401: "POST", 403: "POST", 400: "POST POST PUT", 404: "POST POST PUT"} {
+		o := newOther(t)
+		o.refuses = status
+		_, r := o.client(Options{})
+		p := randomBytes(1, 50)
+		_, _ = r.Push(t.Context(), describe(p), &memorySource{t: t, p: p}, nil)
+		if got := o.called(); got != want {
+			t.Errorf("status %d: it took %s, want %s", status, got, want)
+		}
+	}
+}
+
 // A process that comes after one that was killed goes on with its upload.
 func TestNotes(t *testing.T) {
 	o := newOther(t)

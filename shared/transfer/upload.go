@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 	"oras.land/oras-go/v2/registry/remote/errcode"
@@ -116,10 +117,35 @@ func (u *upload) received(ctx context.Context) (map[int]direct.Part, error) {
 	}
 }
 
+// noneBehind gives up an upload that has parts behind the last that the blob has: who
+// sent them had cut it otherwise, and parts cannot be taken back.
+func (u *upload) noneBehind(ctx context.Context, there map[int]direct.Part) error {
+	last := int(parts(u.d.Size, u.status.PartSize))
+	for n := range there {
+		if n > last {
+			return errors.Join(fmt.Errorf("%w: it has part %d of %d", errLost, n, last), u.abort(ctx))
+		}
+	}
+	return nil
+}
+
 // putParts sends the parts that are not there yet. The local bytes of those that
 // are, are read: they must be the same.
+//
+// Blobs that could all keep the line busy go one after the other: what is sent
+// first is verified while the next is sent. The next begins as soon as there
+// is nothing left of the one before to begin with, whatever still is on its way.
 func (u *upload) putParts(ctx context.Context, from Source) error {
+	lanes := min((u.d.Size+u.status.PartSize-1)/u.status.PartSize, int64(u.r.engine.parallel))
+	if err := u.r.engine.lanes.Acquire(ctx, lanes); err != nil {
+		return context.Cause(ctx)
+	}
+	leave := sync.OnceFunc(func() { u.r.engine.lanes.Release(lanes) })
+	defer leave()
 	there, err := u.received(ctx)
+	if err == nil {
+		err = u.noneBehind(ctx, there)
+	}
 	if err != nil {
 		return err
 	}
@@ -151,5 +177,6 @@ func (u *upload) putParts(ctx context.Context, from Source) error {
 			return u.put(ctx, n, p, there[n])
 		})
 	}
+	leave()
 	return work.Wait()
 }
