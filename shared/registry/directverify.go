@@ -187,10 +187,11 @@ func (v *verification) keep(ctx context.Context, life time.Duration) error {
 
 // stop ends a run that could not finish, so that the next need not wait for the
 // lease to be over. That there was no time is no failure, nor that the store takes
-// more of it to join the parts.
+// more of it to join the parts. A store that does not answer is one, though its
+// errors too say that time is over.
 func (v *verification) stop(ctx, work context.Context, cause error) error {
 	err := v.keep(ctx, 0)
-	if work.Err() != nil || errors.Is(cause, context.DeadlineExceeded) {
+	if work.Err() != nil || errors.Is(cause, errJoining) {
 		return err
 	}
 	return errors.Join(cause, err)
@@ -246,6 +247,9 @@ func (v *verification) assemble(ctx context.Context) ([]byte, error) {
 // errLost tells of an object that has gone, or is another.
 var errLost = fmt.Errorf("object is gone: %w", blobs.ErrUploadLost)
 
+// errJoining tells of parts that the store may still be joining.
+var errJoining = errors.New("the store takes its time to join the parts")
+
 // joins is how often parts are joined that were sent again meanwhile.
 const joins = 3
 
@@ -272,6 +276,9 @@ func (v *verification) join(ctx context.Context) error {
 			}
 		}
 		err := v.store.Join(ctx, v.object, v.multipart, parts)
+		if err != nil && ctx.Err() != nil {
+			return errJoining
+		}
 		if !errors.Is(err, blobs.ErrUploadLost) || n == joins {
 			return err
 		}
