@@ -81,6 +81,8 @@ var built struct {
 	once sync.Once
 	dir  string
 	err  error
+
+	berth string // folder of the command
 }
 
 // The test binary is localcloud, and the function of the tests, as well.
@@ -93,6 +95,7 @@ func TestMain(m *testing.M) {
 	}
 	code := m.Run()
 	_ = os.RemoveAll(built.dir) // empty if nothing was built
+	_ = os.RemoveAll(built.berth)
 	os.Exit(code)
 }
 
