@@ -18,20 +18,6 @@ func full(path string, err error) error {
 	return err
 }
 
-// writebackFrom is the least that the disk is set to work on at once. Left to
-// itself the kernel waits, and the sync at the end of 2 GiB takes most of a
-// second instead of a fiftieth.
-const writebackFrom = 1 << 20
-
-// writeAt writes to a file that is synced later.
-func writeAt(f *os.File, p []byte, off int64) (int, error) {
-	n, err := f.WriteAt(p, off)
-	if n >= writebackFrom {
-		startWriteback(f, off, int64(n))
-	}
-	return n, err
-}
-
 // wait locks a file, and waits for a file that somebody else writes to.
 func wait(ctx context.Context, f *os.File) error {
 	for {
@@ -85,15 +71,6 @@ func isStill(root *os.Root, name string, f *os.File) (bool, error) {
 		return false, fmt.Errorf("%s is not a regular file", f.Name())
 	}
 	return os.SameFile(mine, there), nil
-}
-
-// syncFolder makes the names in a folder durable.
-func syncFolder(root *os.Root, name string) error {
-	f, err := root.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }
 
 // replace writes a small file so that it is there as it was, or whole. The

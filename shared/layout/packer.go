@@ -21,8 +21,8 @@ import (
 //
 // and then the first of them is renamed to FILE. It is locked by who writes it.
 //
-// The journal is not synced: a kill cannot part it from the bytes, and what a
-// power cut does to them is found when they are hashed again.
+// Neither is synced, as in a folder: a kill cannot part the journal from the
+// bytes, and what a power cut does to them is found when they are hashed again.
 type packer struct {
 	root    *os.Root // of the folder
 	name    string
@@ -167,9 +167,6 @@ func (p *packer) commit(roots []root, saved []byte) error {
 	}
 	// A crash up to here leaves both files, and the next attempt comes by the same
 	// way to here.
-	if err := p.file.Sync(); err != nil {
-		return err
-	}
 	return p.publish()
 }
 
@@ -182,7 +179,7 @@ func (p *packer) publish() error {
 	if err := p.root.Remove(p.journalName()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return syncFolder(p.root, ".")
+	return nil
 }
 
 // tail returns what follows the blobs, in the order of names, as they are.
@@ -245,7 +242,7 @@ func (r *room) ReadAt(b []byte, off int64) (int, error) {
 }
 
 func (r *room) WriteAt(b []byte, off int64) (int, error) {
-	return writeAt(r.packer.file, b, r.slot.body()+off)
+	return r.packer.file.WriteAt(b, r.slot.body()+off)
 }
 
 func (r *room) reach(n int64) error {

@@ -7,7 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/berthregistry/berth/shared/oci"
 )
@@ -25,10 +26,12 @@ const partialFolder = ".partial"
 //
 // Several processes may write to it. One that does not know of the lock, as
 // other tools do not, can lose entries of index.json, and ours its own.
-type shelf struct {
-	root *os.Root
-	used map[string]bool // folders of blobs
-}
+//
+// Blobs are not synced: disks are slower than networks, and a process that is
+// killed loses nothing. A power cut may leave index.json naming blobs of the
+// last seconds that are short, or gone: the next attempt finds that and brings
+// them again.
+type shelf struct{ root *os.Root }
 
 // checkFolder says whether a folder is an image layout, or may become one.
 func checkFolder(name string) error {
@@ -57,14 +60,14 @@ func checkFolder(name string) error {
 // createFolder makes what all blobs need. A crash in it leaves folders without
 // an index.json, which is no image layout but may become one.
 func createFolder(ctx context.Context, name string, all []oci.Descriptor) (*shelf, error) {
-	if err := makeFolder(name); err != nil {
+	if err := os.Mkdir(name, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
 	root, err := os.OpenRoot(name)
 	if err != nil {
 		return nil, err
 	}
-	s := &shelf{root: root, used: map[string]bool{}}
+	s := &shelf{root: root}
 	if err := s.create(ctx, all); err != nil {
 		root.Close() // the error says more
 		return nil, err
@@ -72,33 +75,62 @@ func createFolder(ctx context.Context, name string, all []oci.Descriptor) (*shel
 	return s, nil
 }
 
-func makeFolder(name string) error {
-	parent, err := os.OpenRoot(filepath.Dir(name))
-	if err != nil {
-		return err
-	}
-	defer parent.Close() // what counts is synced
-	if err := os.Mkdir(name, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return syncFolder(parent, ".")
-}
-
 func (s *shelf) create(ctx context.Context, all []oci.Descriptor) error {
 	f, err := s.lock(ctx)
 	if err != nil {
 		return err
 	}
-	defer f.Close() // what counts was synced
+	defer f.Close() // what counts is there
+	used, wanted := map[string]bool{}, map[string]bool{}
 	for _, d := range all {
-		s.used[path.Dir(blobPath(d.Digest))] = true
+		used[path.Dir(blobPath(d.Digest))] = true
+		wanted[partialName(d.Digest)] = true
 	}
-	for dir := range s.used {
+	s.sweep(wanted)
+	for dir := range used {
 		if err := s.root.MkdirAll(dir, 0o777); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// partialName is what a blob on its way is called in its folder.
+func partialName(d oci.Digest) string {
+	return string(oci.AlgorithmOf(d)) + "-" + d.Encoded()
+}
+
+// partialLife is how long a blob that nobody writes stays on its way, as uploads
+// do at a registry.
+const partialLife = 7 * 24 * time.Hour
+
+// sweep removes what attempts left that nobody came back to, but for what is
+// wanted now. What cannot be removed stays.
+func (s *shelf) sweep(wanted map[string]bool) {
+	left, err := fs.ReadDir(s.root.FS(), partialFolder)
+	if err != nil {
+		return // most often there is none
+	}
+	for _, e := range left {
+		info, err := e.Info()
+		algorithm, hash, _ := strings.Cut(e.Name(), "-")
+		if _, alien := oci.ParseDigest(algorithm + ":" + hash); alien != nil || err != nil || wanted[e.Name()] {
+			continue
+		}
+		if info.Mode().IsRegular() && time.Since(info.ModTime()) > partialLife {
+			s.removeUnlocked(path.Join(partialFolder, e.Name()))
+		}
+	}
+}
+
+// removeUnlocked removes a file that nobody else holds.
+func (s *shelf) removeUnlocked(name string) {
+	f, err := openLocked(context.Background(), s.root, name, lockNow)
+	if err != nil {
+		return
+	}
+	defer f.Close() // and with it the lock
+	_ = s.root.Remove(name)
 }
 
 // lock waits for oci-layout, and writes it if nobody has.
@@ -122,19 +154,34 @@ func (s *shelf) lock(ctx context.Context) (*os.File, error) {
 // layoutContent is all of an oci-layout.
 const layoutContent = `{"imageLayoutVersion":"1.0.0"}`
 
+// has takes no file for a blob that has its size, but is not all written: ext4
+// shows such a one after a power cut. It is hashed first.
 func (s *shelf) has(d oci.Descriptor) bool {
+	if !s.holds(d) {
+		return false
+	}
+	f, err := s.root.Open(blobPath(d.Digest))
+	if err != nil {
+		return false
+	}
+	defer f.Close() // nothing was written
+	return d.Size == 0 || !hasHole(f, d.Size)
+}
+
+// holds says whether there is a file of a blob's name and size.
+func (s *shelf) holds(d oci.Descriptor) bool {
 	info, err := s.root.Stat(blobPath(d.Digest))
 	return err == nil && info.Mode().IsRegular() && info.Size() == d.Size
 }
 
 func (s *shelf) open(ctx context.Context, d oci.Descriptor) (place, int64, error) {
-	b := &box{shelf: s, blob: d, partial: path.Join(partialFolder, string(oci.AlgorithmOf(d.Digest))+"-"+d.Digest.Encoded())}
+	b := &box{shelf: s, blob: d, partial: path.Join(partialFolder, partialName(d.Digest))}
 	err := b.take(ctx)
 	if err != nil {
 		return nil, 0, err
 	}
 	n, err := b.length()
-	if err == nil && s.has(d) { // who had the lock brought it to its end
+	if err == nil && s.holds(d) { // who had the lock brought it to its end
 		b.whole, err = s.root.Open(blobPath(d.Digest))
 		n = d.Size
 	}
@@ -145,23 +192,14 @@ func (s *shelf) open(ctx context.Context, d oci.Descriptor) (place, int64, error
 	return b, n, nil
 }
 
-// commit makes the names of blobs durable before index.json names them.
 func (s *shelf) commit(roots []root, _ []byte) error {
-	for dir := range s.used {
-		if err := errors.Join(syncFolder(s.root, dir), syncFolder(s.root, path.Dir(dir))); err != nil {
-			return err
-		}
-	}
 	f, err := s.lock(context.Background()) // nobody has it for long
 	if err != nil {
 		return err
 	}
 	defer f.Close() // that was all
 	// A crash up to here leaves blobs that nothing names, for the next attempt.
-	if err := s.publish(roots); err != nil {
-		return err
-	}
-	return syncFolder(s.root, ".")
+	return s.publish(roots)
 }
 
 // publish adds to index.json. The caller holds its lock.
@@ -203,15 +241,16 @@ type box struct {
 }
 
 // take opens the file. Its folder may be removed, empty, by somebody else just
-// after it was made.
+// after it was made; or it is a link to nothing, and then is never there.
 func (b *box) take(ctx context.Context) (err error) {
 	root := b.shelf.root
-	for {
+	const tries = 100
+	for n := 1; ; n++ {
 		if err := root.Mkdir(partialFolder, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
 		b.file, err = openLocked(ctx, root, b.partial, wait)
-		if !errors.Is(err, fs.ErrNotExist) || ctx.Err() != nil {
+		if !errors.Is(err, fs.ErrNotExist) || ctx.Err() != nil || n == tries {
 			return err
 		}
 	}
@@ -234,7 +273,7 @@ func (b *box) ReadAt(p []byte, off int64) (int, error) {
 	return b.file.ReadAt(p, off)
 }
 
-func (b *box) WriteAt(p []byte, off int64) (int, error) { return writeAt(b.file, p, off) }
+func (b *box) WriteAt(p []byte, off int64) (int, error) { return b.file.WriteAt(p, off) }
 
 // reach has nothing to note but a new beginning, also where the blob was there,
 // and was damaged.
@@ -254,14 +293,10 @@ func (b *box) forget() error {
 	return err
 }
 
-// commit moves the file to its place when all of it is on the disk. Its new name
-// is made durable at the shelf's own commit.
+// commit moves the file to its place.
 func (b *box) commit() error {
 	if b.whole != nil {
 		return nil
-	}
-	if err := b.file.Sync(); err != nil {
-		return err
 	}
 	// A crash here leaves the file under its old name, with all bytes.
 	err := b.shelf.root.Rename(b.partial, blobPath(b.blob.Digest))

@@ -39,8 +39,7 @@ type store interface {
 	// open opens the place of a blob, and says how many bytes are there. It locks
 	// out others who write the same one.
 	open(ctx context.Context, d oci.Descriptor) (place, int64, error)
-	// commit makes blobs durable, then what names them. saved is a manifest.json,
-	// or nil.
+	// commit puts in place what names the blobs. saved is a manifest.json, or nil.
 	commit(roots []root, saved []byte) error
 	close() error
 }
@@ -220,7 +219,7 @@ func (w *Writer) write(ctx context.Context, d oci.Descriptor, raw []byte) error 
 	return errors.Join(err, s.Close())
 }
 
-// Commit makes what was put visible, for good. An archive has it once, at the
+// Commit makes what was put visible. An archive has it once, at the
 // end, when all that Prepare was told is there; a folder as often as one likes.
 func (w *Writer) Commit() error {
 	roots := w.roots()
