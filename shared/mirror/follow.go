@@ -64,10 +64,14 @@ func (w *walk) followReferrers(next []*node, n *node) ([]*node, error) {
 		if isNew {
 			next = append(next, r)
 		}
-		if !slices.Contains(r.tags, a.tag) {
-			r.tags = append(r.tags, a.tag)
-			r.there = false // whether this tag points at it is yet to be asked
+		if slices.Contains(r.tags, a.tag) {
+			continue
 		}
+		r.tags = append(r.tags, a.tag)
+		if r.there && !oci.IsIndex(r.MediaType) {
+			r.subject, r.before = nil, nil // it was not read, and the list may have lied
+		}
+		r.there = false // whether this tag points at it is yet to be asked
 	}
 	return next, nil
 }

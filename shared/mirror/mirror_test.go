@@ -309,6 +309,23 @@ func TestReferrersInARing(t *testing.T) {
 	mustCopy(t, from, to, mirror.Options{Images: one("1"), Referrers: true})
 }
 
+// The same of what is there, and so not read, until a tag is found for it.
+func TestARingOfWhatIsThere(t *testing.T) {
+	from, to := newShelf(t), newDock(t)
+	signature := from.image("{}", []string{"signature"})
+	inner := from.index([]oci.Descriptor{signature})
+	root := from.index([]oci.Descriptor{inner}, "1")
+	from.refer[root.Digest] = []oci.Descriptor{signature}
+	tag := "sha256-" + inner.Digest.Encoded() + ".sig"
+	from.tags[tag] = signature
+	mustCopy(t, from, to, mirror.Options{Images: []mirror.Image{{Reference: string(signature.Digest)}}})
+	mustCopy(t, from, to, mirror.Options{Images: one("1"), Referrers: true})
+	to.wants(t, []oci.Descriptor{root, inner}, nil)
+	if to.tags["1"].Digest != root.Digest || to.tags[tag].Digest != signature.Digest {
+		t.Errorf("tags: got %v", to.tags)
+	}
+}
+
 // An origin that lies about what an index needs does not keep it from coming.
 func TestAnEntryThatIsCalledAReferrer(t *testing.T) {
 	for depth := range 4 {

@@ -56,12 +56,18 @@ func (r *Remote) Resolve(ctx context.Context, reference string) (d oci.Descripto
 // headless says whether a registry's answer to a HEAD lacks what it should have.
 // A GET then tells more.
 func headless(err error) bool {
-	if said, ok := errors.AsType[*errcode.ErrorResponse](err); ok {
-		return said.StatusCode == http.StatusMethodNotAllowed
+	if _, ok := errors.AsType[*errcode.ErrorResponse](err); ok {
+		return isRefusal(err, http.StatusMethodNotAllowed)
 	}
 	_, failed := errors.AsType[*url.Error](err)
 	return !failed && !errors.Is(err, errdef.ErrNotFound) &&
 		!errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
+}
+
+// isRefusal says whether an error is a registry's answer with this status.
+func isRefusal(err error, status int) bool {
+	said, ok := errors.AsType[*errcode.ErrorResponse](err)
+	return ok && said.StatusCode == status
 }
 
 // Manifest implements Origin.

@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"context"
+	"net/http"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -60,9 +61,13 @@ func (u unchanged) blob(ctx context.Context, d oci.Descriptor) (transfer.Way, er
 	return way, err
 }
 
-// wayIf returns a way if a store has something.
+// wayIf returns a way if a store has something. A registry that does not say has
+// not.
 func wayIf(ctx context.Context, in registry.BlobStore, d oci.Descriptor, way transfer.Way) (transfer.Way, error) {
 	there, err := in.Exists(ctx, d)
+	if isRefusal(err, http.StatusMethodNotAllowed) {
+		return "", nil
+	}
 	if !there {
 		return "", err
 	}
