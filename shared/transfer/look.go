@@ -57,8 +57,8 @@ func (r *Repository) lookOrMount(ctx context.Context, d oci.Digest, from []strin
 const acceptManifests = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, " +
 	"application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json, */*"
 
-// look returns There or nothing. Where the registry sends elsewhere for it, that is
-// asked.
+// look returns There or nothing, which is also what a registry says that knows no
+// HEAD. Where the registry sends elsewhere for it, that is asked.
 func (r *Repository) look(ctx context.Context, path string) (way Way, err error) {
 	err = r.engine.again(ctx, "look", func() error {
 		c := call{method: http.MethodHead, url: r.at(path), header: map[string]string{"Accept": acceptManifests}}
@@ -69,7 +69,7 @@ func (r *Repository) look(ctx context.Context, path string) (way Way, err error)
 				resp, err = r.engine.askStore(ctx, c, orRedirect(http.StatusOK)...)
 			}
 		}
-		if refusedWith(err, http.StatusNotFound) {
+		if refusedWith(err, http.StatusNotFound, http.StatusMethodNotAllowed) {
 			return nil
 		}
 		if err != nil {

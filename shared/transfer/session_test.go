@@ -475,3 +475,21 @@ func TestStandingInOtherRegistries(t *testing.T) {
 	}
 	balanced(t, e)
 }
+
+// What a registry does not tell is brought.
+func TestStandingWithoutHead(t *testing.T) {
+	o := newOther(t)
+	o.before = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodHead {
+			w.WriteHeader(http.StatusMethodNotAllowed)
+		}
+		return r.Method == http.MethodHead
+	}
+	e, r := o.client(Options{})
+	p := randomBytes(1, 5000)
+	if s, err := r.Standing(t.Context(), []oci.Descriptor{describe(p)}, []oci.Descriptor{describe(p)}, nil); err != nil || len(s) != 0 {
+		t.Errorf("got %v, %v", s, err)
+	}
+	o.takes(r, p)
+	balanced(t, e)
+}
