@@ -24,7 +24,10 @@ func pulled(t *testing.T, repo string) v1.Image {
 // vfs asks nothing of the kernel.
 func storage(t *testing.T) []string {
 	t.Helper()
-	dir := t.TempDir()
+	return storageIn(t.TempDir())
+}
+
+func storageIn(dir string) []string {
 	return []string{"--root", filepath.Join(dir, "root"), "--runroot", filepath.Join(dir, "run"), "--storage-driver", "vfs"}
 }
 
