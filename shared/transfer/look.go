@@ -57,19 +57,14 @@ func (r *Repository) lookOrMount(ctx context.Context, d oci.Digest, from []strin
 const acceptManifests = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, " +
 	"application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json, */*"
 
-// look returns There or nothing, which is also what a registry says that knows no
-// HEAD. Where the registry sends elsewhere for it, that is asked.
+// look returns There or nothing.
 func (r *Repository) look(ctx context.Context, path string) (way Way, err error) {
 	err = r.engine.again(ctx, "look", func() error {
-		c := call{method: http.MethodHead, url: r.at(path), header: map[string]string{"Accept": acceptManifests}}
-		resp, err := r.do(ctx, c, orRedirect(http.StatusOK)...)
-		for hops := 0; err == nil && isRedirect(resp.StatusCode) && hops < maxHops; hops++ {
-			discard(resp)
-			if c.url, err = follow(resp, c.url); err == nil {
-				resp, err = r.engine.askStore(ctx, c, orRedirect(http.StatusOK)...)
-			}
+		resp, err := r.lookBy(ctx, http.MethodHead, path)
+		if refusedWith(err, http.StatusMethodNotAllowed) {
+			resp, err = r.lookBy(ctx, http.MethodGet, path)
 		}
-		if refusedWith(err, http.StatusNotFound, http.StatusMethodNotAllowed) {
+		if refusedWith(err, http.StatusNotFound) {
 			return nil
 		}
 		if err != nil {
@@ -80,6 +75,24 @@ func (r *Repository) look(ctx context.Context, path string) (way Way, err error)
 		return nil
 	})
 	return way, err
+}
+
+// lookBy asks for something, and does not want to have it. Where the registry sends
+// elsewhere for it, that is asked.
+func (r *Repository) lookBy(ctx context.Context, method, path string) (*http.Response, error) {
+	c := call{method: method, url: r.at(path), header: map[string]string{"Accept": acceptManifests}}
+	if method == http.MethodGet {
+		c.header["Range"] = "bytes=0-0" // which nothing satisfies of what is empty
+	}
+	statuses := orRedirect(http.StatusOK, http.StatusPartialContent, http.StatusRequestedRangeNotSatisfiable)
+	resp, err := r.do(ctx, c, statuses...)
+	for hops := 0; err == nil && isRedirect(resp.StatusCode) && hops < maxHops; hops++ {
+		discard(resp)
+		if c.url, err = follow(resp, c.url); err == nil {
+			resp, err = r.engine.askStore(ctx, c, statuses...)
+		}
+	}
+	return resp, err
 }
 
 // has says whether the blob is there, as far as can be told.

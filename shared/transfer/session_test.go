@@ -476,7 +476,7 @@ func TestStandingInOtherRegistries(t *testing.T) {
 	balanced(t, e)
 }
 
-// What a registry does not tell is brought.
+// Some registries answer GET and nothing else about what is there.
 func TestStandingWithoutHead(t *testing.T) {
 	o := newOther(t)
 	o.before = func(w http.ResponseWriter, r *http.Request) bool {
@@ -486,8 +486,10 @@ func TestStandingWithoutHead(t *testing.T) {
 		return r.Method == http.MethodHead
 	}
 	e, r := o.client(Options{})
-	p := randomBytes(1, 5000)
-	if s, err := r.Standing(t.Context(), []oci.Descriptor{describe(p)}, []oci.Descriptor{describe(p)}, nil); err != nil || len(s) != 0 {
+	p, there, empty := randomBytes(1, 5000), randomBytes(2, 5000), []byte{}
+	o.blobs[describe(there).Digest], o.blobs[describe(empty).Digest] = there, empty
+	s, err := r.Standing(t.Context(), []oci.Descriptor{describe(p), describe(there), describe(empty)}, []oci.Descriptor{describe(p)}, nil)
+	if err != nil || len(s) != 2 || s[describe(there).Digest] != There || s[describe(empty).Digest] != There {
 		t.Errorf("got %v, %v", s, err)
 	}
 	o.takes(r, p)
