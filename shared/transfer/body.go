@@ -22,13 +22,15 @@ func (e *Engine) streamPayload(ctx context.Context, d oci.Descriptor, from Sourc
 		return bytesPayload(p, moved), err
 	}
 	return payload{size: size, moved: moved, open: func() io.ReadCloser {
-		return &body{reader: e.read(ctx, from, off, size)}
+		return &body{reader: sync.OnceValue(func() *reader { return e.read(ctx, from, off, size) })}
 	}}, nil
 }
 
 // A body is a reader as the body of a request. It may be closed while it is read.
 type body struct {
-	reader *reader
+	// reader begins to read. Who is never read nor closed holds nothing: net/http
+	// forgets one for a redirect that it then does not follow.
+	reader func() *reader
 
 	mu      sync.Mutex
 	current []byte // to be released
@@ -53,9 +55,9 @@ func (b *body) Read(p []byte) (int, error) {
 // turn goes on to the next piece.
 func (b *body) turn() {
 	if b.current != nil {
-		b.reader.release(b.current)
+		b.reader().release(b.current)
 	}
-	b.current, b.err = b.reader.next()
+	b.current, b.err = b.reader().next()
 	if b.err != nil {
 		b.current = nil
 		if b.err != io.EOF {
@@ -66,13 +68,13 @@ func (b *body) turn() {
 }
 
 func (b *body) Close() error {
-	b.reader.cancel(context.Canceled) // ends a Read
+	b.reader().cancel(context.Canceled) // ends a Read
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.current != nil {
-		b.reader.release(b.current)
+		b.reader().release(b.current)
 	}
 	b.current, b.rest, b.err = nil, nil, io.ErrClosedPipe
-	b.reader.close()
+	b.reader().close()
 	return nil
 }
