@@ -63,6 +63,9 @@ func (r *Repository) beginUnknown(ctx context.Context, b direct.Begin) (begun di
 		return begun, nil
 	case isUnknownRoute(err), errors.Is(err, errAnswer):
 		r.engine.learn(r.base.Host, false)
+	case isPassing(err):
+		// Any registry may be busy, or answer so whatever it does not know.
+		r.engine.learnBusy(r.base)
 	case isRefusal(err):
 		// It may answer so whatever it does not know. If it means what it says, it
 		// will say it again.
@@ -96,6 +99,12 @@ func isUnknownRoute(err error) bool {
 func isRefusal(err error) bool {
 	var r *refusal
 	return errors.As(err, &r)
+}
+
+// isPassing says whether err is an answer that is about the moment.
+func isPassing(err error) bool {
+	var r *refusal
+	return errors.As(err, &r) && r.passing()
 }
 
 // ask sends one value as JSON and reads another. There may be none to send.

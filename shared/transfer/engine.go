@@ -51,7 +51,13 @@ type Engine struct {
 
 	learning *semaphore.Weighted // one at a time asks a registry that is not known
 	mu       sync.Mutex
-	known    map[string]bool // by registry or repository: whether it knows direct transfer
+	known    map[string]knowledge // by registry or repository
+}
+
+// knowledge is whether a registry knows direct transfer.
+type knowledge struct {
+	direct bool
+	until  time.Time // zero: for good
 }
 
 // pace is how long an Engine waits for what.
@@ -62,6 +68,7 @@ type pace struct {
 	first    time.Duration // before the second try; twice that before the third
 	longest  time.Duration // before any try, if nothing else was asked for
 	idle     time.Duration // for a verification that makes no progress
+	busy     time.Duration // before a registry is asked again that had too much to do
 }
 
 // sizes are in bytes. They are fields of an Engine only so that tests can be about
@@ -84,6 +91,7 @@ var usualPace = pace{
 	first:    200 * time.Millisecond,
 	longest:  20 * time.Second,
 	idle:     time.Minute,
+	busy:     time.Minute,
 }
 
 const (
@@ -119,7 +127,7 @@ func New(o Options) *Engine {
 		pace:     usualPace,
 		sizes:    usualSizes,
 		learning: semaphore.NewWeighted(1),
-		known:    map[string]bool{},
+		known:    map[string]knowledge{},
 	}
 }
 
@@ -137,15 +145,24 @@ func in(ctx context.Context, s *semaphore.Weighted, f func() error) error {
 func (e *Engine) knows(repository *url.URL) (direct, known bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if direct, known = e.known[repository.Host]; !known {
-		direct, known = e.known[repository.String()]
+	for _, what := range []string{repository.Host, repository.String()} {
+		if k, ok := e.known[what]; ok && (k.until.IsZero() || time.Now().Before(k.until)) {
+			return k.direct, true
+		}
 	}
-	return direct, known
+	return false, false
 }
 
 // learn keeps what was learnt of the host of a registry, or the URL of a repository.
-func (e *Engine) learn(what string, direct bool) {
+func (e *Engine) learn(what string, direct bool) { e.keep(what, knowledge{direct: direct}) }
+
+// learnBusy has a repository go without direct transfer for a while.
+func (e *Engine) learnBusy(repository *url.URL) {
+	e.keep(repository.String(), knowledge{until: time.Now().Add(e.pace.busy)})
+}
+
+func (e *Engine) keep(what string, k knowledge) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.known[what] = direct
+	e.known[what] = k
 }

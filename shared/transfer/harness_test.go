@@ -28,7 +28,7 @@ import (
 // quick is a pace at which faults are over soon.
 var quick = pace{
 	stall: 20 * time.Second, patience: 20 * time.Second, commit: 20 * time.Second,
-	first: time.Millisecond, longest: 10 * time.Millisecond, idle: time.Second,
+	first: time.Millisecond, longest: 10 * time.Millisecond, idle: time.Second, busy: time.Second,
 }
 
 // newEngine returns an engine at a quick pace. It logs to the test, and leaves
