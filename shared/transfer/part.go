@@ -6,8 +6,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"sync"
+
+	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"github.com/berthregistry/berth/shared/direct"
 	"github.com/berthregistry/berth/shared/oci"
@@ -151,6 +154,31 @@ func verify(d oci.Digest, p []byte) error {
 		return wrongBytes(d, found)
 	}
 	return nil
+}
+
+// isWrong says whether err is that the bytes of a blob are others.
+func isWrong(err error) bool {
+	return errors.Is(err, oci.ErrDigestInvalid) || refusedAs(err, errcode.ErrorCodeDigestInvalid)
+}
+
+// holds says whether a Source has the bytes of a blob.
+func (e *Engine) holds(ctx context.Context, d oci.Descriptor, from Source) bool {
+	if w, ok := from.(*window); ok {
+		p, err := w.slice(0, d.Size)
+		return err == nil && verify(d.Digest, p) == nil
+	}
+	algorithm := oci.AlgorithmOf(d.Digest)
+	h := algorithm.Hash()
+	r := e.read(ctx, from, 0, d.Size)
+	defer r.close()
+	for {
+		p, err := r.next()
+		if err != nil {
+			return err == io.EOF && algorithm.Digest(h) == d.Digest
+		}
+		h.Write(p)
+		r.release(p)
+	}
 }
 
 // wrongBytes is about a blob that is not what its descriptor says.

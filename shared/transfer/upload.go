@@ -22,10 +22,17 @@ const rounds = 3
 var errLost = errors.New("the upload is gone")
 
 // pushDirect brings a blob straight to the store. Errors: errNoDirect.
+//
+// Who has sent other bytes to the same upload, by the name that the registry
+// knows us by, is not our fault: once, if ours are right, it is begun anew.
 func (r *Repository) pushDirect(ctx context.Context, d oci.Descriptor, from Source, w Watcher) (Way, error) {
+	doubted := false
 	for n := 1; ; n++ {
 		moved := &tally{d: d, w: w}
 		way, err := r.pushRound(ctx, d, from, moved)
+		if isWrong(err) && !doubted && r.engine.holds(ctx, d, from) {
+			doubted, err = true, fmt.Errorf("%w: other bytes were sent to it: %w", errLost, err)
+		}
 		if !errors.Is(err, errLost) {
 			return way, err
 		}
@@ -55,6 +62,8 @@ func (r *Repository) pushRound(ctx context.Context, d oci.Descriptor, from Sourc
 	case u.status.State == direct.Done:
 		return There, nil
 	case u.status.State == direct.Verifying:
+	case u.status.State != direct.Open:
+		err = fmt.Errorf("%w: its state is %.20q", errLost, u.status.State)
 	case u.status.Put != nil:
 		err = u.putWhole(ctx, from)
 	default:
