@@ -47,9 +47,9 @@ func takeProxy(ctx context.Context, s *stage) error {
 		return err
 	}
 	size := float64(im.size())
-	row := limited(fmt.Sprintf("memory of berth proxy, %d layers of %d MiB", largeLayers, s.transferLayer>>20),
-		report.Bytes, float64(peak), moverLimit)
+	row := limited("memory of berth proxy", report.Bytes, float64(peak), moverLimit)
 	row.Ours.CPUPerGiB = spent.Seconds() / (size / (1 << 30))
-	row.Note = fmt.Sprintf("%d MiB/s", int(size/(1<<20)/run.Elapsed.Seconds()))
+	row.Note = fmt.Sprintf("%d layers of %d MiB from crane, %.0f MiB/s",
+		largeLayers, s.transferLayer>>20, size/(1<<20)/run.Elapsed.Seconds())
 	return s.add(row)
 }

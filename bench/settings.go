@@ -125,7 +125,7 @@ func parse(args []string, out io.Writer) (settings, error) {
 		s.scale = smokeScale()
 	}
 	if *rounds > 0 {
-		s.rounds = *rounds
+		s.rounds, s.transferRounds = *rounds, *rounds
 	}
 	if *layer > 0 {
 		s.memoryLayer = *layer << 20
