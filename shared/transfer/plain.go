@@ -64,6 +64,9 @@ func (p *plainPush) begin(ctx context.Context) (err error) {
 	} else if before, ok := p.note.read(p.r.base); ok {
 		p.session = before
 		if p.ask(ctx) == nil {
+			if p.offset == 0 { // it counts a request whole or not at all
+				p.shrink(p.d.Size / 2)
+			}
 			return nil
 		}
 		p.session = session{} // the registry no longer has it

@@ -413,6 +413,33 @@ func TestNotes(t *testing.T) {
 	}
 }
 
+// Of what a killed process had sent in one request a registry may have nothing. The
+// next one sends less at once, so that it does not end the same way.
+func TestKilledInTheFirstRequest(t *testing.T) {
+	o := newOther(t)
+	folder := filepath.Join(t.TempDir(), "uploads")
+	p := randomBytes(1, 900_000)
+	ctx, kill := context.WithCancel(t.Context())
+	o.before = func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPatch {
+			kill()
+			_, _ = io.Copy(io.Discard, r.Body)
+		}
+		return r.Method == http.MethodPatch
+	}
+	_, r := o.client(Options{Sessions: folder})
+	if _, err := r.Push(ctx, describe(p), &memorySource{t: t, p: p}, nil); !errors.Is(err, context.Canceled) {
+		t.Fatalf("push: %v", err)
+	}
+	o.called()
+	o.before = nil
+	_, r = o.client(Options{Sessions: folder})
+	o.takes(r, p)
+	if got, want := o.called(), "GET PATCH PATCH PUT"; got != want {
+		t.Errorf("it took %s, want %s", got, want)
+	}
+}
+
 func TestNotesThatAreNoGood(t *testing.T) {
 	o := newOther(t)
 	d := oci.Digest("sha256:" + strings.Repeat("0", 64))
