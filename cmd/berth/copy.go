@@ -5,7 +5,7 @@ import "fmt"
 // copyImages is the command that copies images between registries.
 type copyImages struct {
 	Src  string   `arg:"" name:"src" placeholder:"SRC" help:"What to copy: HOST/REPOSITORY[:TAG][@DIGEST]. Without a tag it is latest."`
-	Dst  string   `arg:"" name:"dst" placeholder:"DST" help:"Where to: HOST/REPOSITORY[:TAG]. Without a tag it is that of SRC."`
+	Dst  string   `arg:"" name:"dst" placeholder:"DST" help:"Where to: HOST/REPOSITORY[:TAG]. Without a tag it is that of SRC, which may be none."`
 	From []string `placeholder:"REPOSITORY" help:"Another repository of the registry at DST that may have some of the blobs already; may be repeated."`
 	copyFlags
 

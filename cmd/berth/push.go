@@ -9,7 +9,7 @@ import (
 // push is the command that brings images to a registry.
 type push struct {
 	Src  string   `arg:"" name:"src" placeholder:"SRC" help:"What to push: PATH[:TAG][@DIGEST] of an OCI layout, be it a folder or a tar, or of an archive of docker save; or HOST/REPOSITORY[:TAG][@DIGEST]."`
-	Dst  string   `arg:"" name:"dst" placeholder:"DST" help:"Where to: HOST/REPOSITORY[:TAG]. Without a tag it is that of SRC, or else latest."`
+	Dst  string   `arg:"" name:"dst" placeholder:"DST" help:"Where to: HOST/REPOSITORY[:TAG]. Without a tag it is that of SRC, or else latest; an image that is named by its digest alone gets none."`
 	From []string `placeholder:"REPOSITORY" help:"Another repository of the registry that may have some of the blobs already; may be repeated."`
 	copyFlags
 
