@@ -105,3 +105,19 @@ func TestVerificationThatNeverEnds(t *testing.T) {
 	}
 	balanced(t, e)
 }
+
+// What began where a mount was asked for may be over when the blob's turn comes.
+func TestSmallBlobsWhoseUploadIsOver(t *testing.T) {
+	o := newOther(t)
+	e, r := o.client(Options{})
+	p := randomBytes(1, 50)
+	d := describe(p)
+	r.open[d.Digest] = session{at: withQuery(r.at("blobs/uploads/gone"), "state", "secret/1")}
+	if _, err := r.Push(t.Context(), d, &memorySource{t: t, p: p}, nil); err != nil {
+		t.Errorf("push: %v", err)
+	}
+	if string(o.blobs[d.Digest]) != string(p) {
+		t.Error("the blob is not there")
+	}
+	balanced(t, e)
+}

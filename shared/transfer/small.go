@@ -46,17 +46,23 @@ func (r *Repository) pushBytes(ctx context.Context, d oci.Descriptor, p []byte, 
 	return err
 }
 
-func (r *Repository) pushAtOnce(ctx context.Context, d oci.Descriptor, p []byte, w Watcher) error {
-	begun, ok := r.takeOpen(d.Digest)
-	if !ok {
-		var err error
-		if begun, err = r.post(ctx, d, p, w); begun.at == nil || err != nil {
+// pushAtOnce sends the bytes in one request. An upload that had begun may be over by
+// then, or have been ended by a request whose answer was lost.
+func (r *Repository) pushAtOnce(ctx context.Context, d oci.Descriptor, p []byte, w Watcher) (err error) {
+	for n := 1; ; n++ {
+		begun, ok := r.takeOpen(d.Digest)
+		if !ok {
+			if begun, err = r.post(ctx, d, p, w); begun.at == nil || err != nil {
+				return err
+			}
+		}
+		err = r.engine.again(ctx, "put a blob", func() error {
+			return in(ctx, r.engine.sends, func() error { return r.put(ctx, d, begun.at, p, w) })
+		})
+		if n == maxSessions || !isLostUpload(err) {
 			return err
 		}
 	}
-	return r.engine.again(ctx, "put a blob", func() error {
-		return in(ctx, r.engine.sends, func() error { return r.put(ctx, d, begun.at, p, w) })
-	})
 }
 
 // post sends the bytes with a POST. If the registry wants them otherwise, it
