@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"os/exec"
 	"sync"
 	"testing"
 
@@ -31,11 +30,4 @@ func berthCommand(t *testing.T) string {
 func runBerth(t *testing.T, args ...string) string {
 	t.Helper()
 	return run(t, berthCommand(t), args...)
-}
-
-// tryBerth is runBerth where it may fail; what it printed is all of it.
-func tryBerth(t *testing.T, args ...string) (string, error) {
-	t.Helper()
-	out, err := exec.CommandContext(t.Context(), berthCommand(t), args...).CombinedOutput()
-	return string(out), err
 }

@@ -329,7 +329,7 @@ func TestARingOfWhatIsThere(t *testing.T) {
 // An origin that lies about what an index needs does not keep it from coming.
 func TestAnEntryThatIsCalledAReferrer(t *testing.T) {
 	for depth := range 4 {
-		from, to := newShelf(t), newDock(t)
+		from := newShelf(t)
 		inner := from.image("{}", []string{"inner"})
 		index := inner
 		for range depth {
@@ -339,7 +339,7 @@ func TestAnEntryThatIsCalledAReferrer(t *testing.T) {
 		root := from.index([]oci.Descriptor{beside, index}, "1")
 		for _, subject := range []oci.Descriptor{root, beside} {
 			from.refer[subject.Digest] = []oci.Descriptor{inner}
-			to = newDock(t)
+			to := newDock(t)
 			mustCopy(t, from, to, mirror.Options{Images: one("1"), Referrers: true})
 			to.wants(t, []oci.Descriptor{root, inner, beside}, nil)
 		}
