@@ -22,19 +22,20 @@ func (e *Engine) streamPayload(ctx context.Context, d oci.Descriptor, from Sourc
 		return bytesPayload(p, moved), err
 	}
 	return payload{size: size, moved: moved, open: func() io.ReadCloser {
-		return &body{reader: sync.OnceValue(func() *reader { return e.read(ctx, from, off, size) })}
+		ctx, cancel := context.WithCancelCause(ctx)
+		return &body{cancel: cancel, begin: func() *reader { return e.read(ctx, from, off, size) }}
 	}}, nil
 }
 
 // A body is a reader as the body of a request. It may be closed while it is read.
 type body struct {
-	// reader begins to read. Who is never read nor closed holds nothing: net/http
-	// forgets one for a redirect that it then does not follow.
-	reader func() *reader
+	cancel context.CancelCauseFunc
+	begin  func() *reader
 
 	mu      sync.Mutex
-	current []byte // to be released
-	rest    []byte // what is left of it
+	reader  *reader // nil before the first Read: net/http forgets bodies that it has not read
+	current []byte  // to be released
+	rest    []byte  // what is left of it
 	err     error
 }
 
@@ -54,10 +55,13 @@ func (b *body) Read(p []byte) (int, error) {
 
 // turn goes on to the next piece.
 func (b *body) turn() {
-	if b.current != nil {
-		b.reader().release(b.current)
+	if b.reader == nil {
+		b.reader = b.begin()
 	}
-	b.current, b.err = b.reader().next()
+	if b.current != nil {
+		b.reader.release(b.current)
+	}
+	b.current, b.err = b.reader.next()
 	if b.err != nil {
 		b.current = nil
 		if b.err != io.EOF {
@@ -68,13 +72,15 @@ func (b *body) turn() {
 }
 
 func (b *body) Close() error {
-	b.reader().cancel(context.Canceled) // ends a Read
+	b.cancel(context.Canceled) // ends a Read
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.current != nil {
-		b.reader().release(b.current)
+		b.reader.release(b.current)
 	}
 	b.current, b.rest, b.err = nil, nil, io.ErrClosedPipe
-	b.reader().close()
+	if b.reader != nil {
+		b.reader.close()
+	}
 	return nil
 }

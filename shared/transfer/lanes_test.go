@@ -145,7 +145,7 @@ func TestLanesAreLeft(t *testing.T) {
 	}
 	close(hold)
 	work.Wait()
-	short := &memorySource{t: t, p: randomBytes(3, 2000)}
+	short := &memorySource{t: t, p: randomBytes(3, 8500)}
 	if _, err := r.Push(t.Context(), describe(randomBytes(3, 9000)), short, nil); err == nil || strings.Contains(err.Error(), "context") {
 		t.Errorf("got %v, want that the source is short", err)
 	}
