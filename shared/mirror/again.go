@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -34,9 +35,13 @@ func again(ctx context.Context, do func() error) error {
 	}
 }
 
+// broken is what net/http says of an answer that ends within its header. It has
+// no value that could be compared.
+const broken = "transport connection broken"
+
 // isCut says whether a connection ended early.
 func isCut(err error) bool {
-	return slices.ContainsFunc([]error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE}, func(cut error) bool {
+	return err != nil && strings.Contains(err.Error(), broken) || slices.ContainsFunc([]error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE}, func(cut error) bool {
 		return errors.Is(err, cut)
 	})
 }
