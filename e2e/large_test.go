@@ -53,13 +53,13 @@ func TestProxyTakesALargeLayerFromEveryClient(t *testing.T) {
 			run(t, "skopeo", append(skopeoCopy, "--dest-tls-verify=false", "oci:"+dir+":"+tag, "docker://"+image)...)
 		}},
 		{"podman", func(t *testing.T, dir, image string) {
-			podman := storageIn(shortDir(t))
+			podman := storage(t)
 			run(t, "podman", append(podman, "pull", "--quiet", "oci:"+dir+":"+tag)...)
 			id := run(t, "podman", append(podman, "images", "--quiet", "--no-trunc")...)
 			run(t, "podman", append(podman, "push", "--quiet", "--tls-verify=false", firstLine(id), "docker://"+image)...)
 		}},
 		{"buildah", func(t *testing.T, dir, image string) {
-			buildah := storageIn(shortDir(t))
+			buildah := storage(t)
 			id := run(t, "buildah", append(buildah, "pull", "--quiet", "oci:"+dir+":"+tag)...)
 			run(t, "buildah", append(buildah, "push", "--quiet", "--disable-compression", "--tls-verify=false", firstLine(id), "docker://"+image)...)
 		}},

@@ -24,10 +24,7 @@ func pulled(t *testing.T, repo string) v1.Image {
 // vfs asks nothing of the kernel.
 func storage(t *testing.T) []string {
 	t.Helper()
-	return storageIn(t.TempDir())
-}
-
-func storageIn(dir string) []string {
+	dir := shortDir(t)
 	return []string{"--root", filepath.Join(dir, "root"), "--runroot", filepath.Join(dir, "run"), "--storage-driver", "vfs"}
 }
 
