@@ -65,9 +65,10 @@ var layers = map[string]layer{
 	"shared/transfer": {may: []string{"shared/direct", "shared/oci"}},
 	"shared/layout":   {may: []string{"shared/oci", "shared/transfer"}, never: []string{"net/http"}},
 	"shared/mirror":   {may: []string{"shared/oci", "shared/transfer"}},
-	"shared/proxy":    {may: []string{"shared/oci", "shared/transfer"}},
+	"shared/proxy":    {may: []string{"shared/chunk", "shared/oci", "shared/transfer"}},
 
-	"shared/distribution": {may: []string{"shared/access", "shared/direct", "shared/oci", "shared/registry"}},
+	"shared/chunk":        {may: []string{"shared/oci"}},
+	"shared/distribution": {may: []string{"shared/access", "shared/chunk", "shared/direct", "shared/oci", "shared/registry"}},
 	"shared/gateway":      {aws: true}, // for the events of Lambda; it has never heard of a registry
 	"shared/probe":        {},          // stands in front of a registry and knows nothing of it
 	"shared/follow":       {never: []string{"net/http"}},

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/berthregistry/berth/shared/access"
+	"github.com/berthregistry/berth/shared/chunk"
 	"github.com/berthregistry/berth/shared/oci"
 	"github.com/berthregistry/berth/shared/registry"
 )
@@ -94,11 +95,11 @@ func (v *visit) getUpload(w http.ResponseWriter, r *http.Request, t Target) erro
 // patchUpload is end-5, and the streamed PATCH of Docker, which says neither
 // where it starts nor where it ends.
 func (v *visit) patchUpload(w http.ResponseWriter, r *http.Request, t Target) error {
-	c, err := readChunk(r)
+	c, err := chunk.Read(r)
 	if err != nil {
 		return err
 	}
-	u, err := v.reg.AppendUpload(r.Context(), t.Repo, t.Upload, c.start, c.size, c.body)
+	u, err := v.reg.AppendUpload(r.Context(), t.Repo, t.Upload, c.Start, c.Size, c.Body)
 	if err != nil {
 		return outOfOrder(w, t, u, err)
 	}
@@ -113,11 +114,11 @@ func (v *visit) putUpload(w http.ResponseWriter, r *http.Request, t Target) erro
 	if err != nil {
 		return err
 	}
-	c, err := readChunk(r)
+	c, err := chunk.Read(r)
 	if err != nil {
 		return err
 	}
-	u, err := v.reg.FinishUpload(r.Context(), t.Repo, t.Upload, c.start, c.size, d, c.body)
+	u, err := v.reg.FinishUpload(r.Context(), t.Repo, t.Upload, c.Start, c.Size, d, c.Body)
 	if err != nil {
 		return outOfOrder(w, t, u, err)
 	}

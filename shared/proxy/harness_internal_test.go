@@ -21,8 +21,6 @@ import (
 	"github.com/berthregistry/berth/shared/transfer"
 )
 
-func copyTo(w io.Writer, r io.Reader) (int64, error) { return io.Copy(w, struct{ io.Reader }{r}) }
-
 // A rig is a proxy between a client and a registry that is a function, with
 // streams that end in memory.
 type rig struct {

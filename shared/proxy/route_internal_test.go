@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"errors"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -85,55 +84,4 @@ func FuzzParse(f *testing.F) {
 
 func hasSegment(path, segment string) bool {
 	return strings.Contains(path+"/", "/"+segment+"/")
-}
-
-func FuzzParseRange(f *testing.F) {
-	for _, text := range []string{"0-0", "5-9", "9-5", "-1", "0-", "0-18446744073709551615", "bytes 0-1", "+1-2", "0-4611686018427387903"} {
-		f.Add(text)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		start, size, err := parseRange(text)
-		if err == nil && (start < 0 || size <= 0 || start+size < start) {
-			t.Errorf("parseRange(%q) = %d, %d", text, start, size)
-		}
-	})
-}
-
-func TestReadChunk(t *testing.T) {
-	for _, c := range []struct {
-		text   string
-		body   string
-		length int64
-		start  int64
-		read   string
-		err    error // of the headers or of the body
-	}{
-		{"", "abc", 3, -1, "abc", nil},
-		{"", "abc", -1, -1, "abc", nil},
-		{"0-2", "abc", 3, 0, "abc", nil},
-		{"7-9", "abc", -1, 7, "abc", nil},
-		{"7-9", "abcd", -1, 7, "abc", oci.ErrSizeInvalid},
-		{"7-9", "ab", -1, 7, "ab", oci.ErrSizeInvalid},
-		{"7-9", "abcd", 4, 0, "", oci.ErrSizeInvalid},
-		{"9-7", "abc", 3, 0, "", oci.ErrUploadInvalid},
-		{"bytes 0-2/3", "abc", 3, 0, "", oci.ErrUploadInvalid},
-		{"-2", "abc", 3, 0, "", oci.ErrUploadInvalid},
-	} {
-		r, err := http.NewRequestWithContext(t.Context(), "PATCH", "/", strings.NewReader(c.body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.ContentLength = c.length
-		if c.text != "" {
-			r.Header.Set("Content-Range", c.text)
-		}
-		got, err := readChunk(r)
-		var read strings.Builder
-		if err == nil {
-			_, err = copyTo(&read, got.body)
-		}
-		if !errors.Is(err, c.err) || err == nil && got.start != c.start || read.String() != c.read {
-			t.Errorf("%q of %q: got %d, %q, %v, want %d, %q, %v", c.text, c.body, got.start, &read, err, c.start, c.read, c.err)
-		}
-	}
 }

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/berthregistry/berth/shared/chunk"
 	"github.com/berthregistry/berth/shared/oci"
 )
 
@@ -52,7 +53,7 @@ func (v *visit) postBlob(w http.ResponseWriter, r *http.Request, digest string) 
 	}
 	defer v.uploads.leave(u)
 	defer v.uploads.giveUp(u) // unless it is done
-	return v.finish(w, r, u, d, chunk{start: -1, size: r.ContentLength, body: r.Body})
+	return v.finish(w, r, u, d, chunk.Chunk{Start: -1, Size: r.ContentLength, Body: r.Body})
 }
 
 // continueUpload is whatever is done with an upload that there is.
@@ -94,7 +95,7 @@ func (v *visit) cancelUpload(w http.ResponseWriter, _ *http.Request, u *upload) 
 // patchUpload is end-5, and the streamed PATCH of Docker, which says neither
 // where it starts nor where it ends.
 func (v *visit) patchUpload(w http.ResponseWriter, r *http.Request, u *upload) error {
-	c, err := readChunk(r)
+	c, err := chunk.Read(r)
 	if err != nil {
 		return err
 	}
@@ -116,7 +117,7 @@ func (v *visit) putUpload(w http.ResponseWriter, r *http.Request, u *upload) err
 	if err != nil {
 		return err
 	}
-	c, err := readChunk(r)
+	c, err := chunk.Read(r)
 	if err != nil {
 		return err
 	}
@@ -128,13 +129,13 @@ func (v *visit) putUpload(w http.ResponseWriter, r *http.Request, u *upload) err
 //
 // A client that hangs up meanwhile does not end that: most give up after some
 // time, try again, and then find the blob.
-func (v *visit) finish(w http.ResponseWriter, r *http.Request, u *upload, d oci.Digest, c chunk) error {
+func (v *visit) finish(w http.ResponseWriter, r *http.Request, u *upload, d oci.Digest, c chunk.Chunk) error {
 	if err := u.take(r.Context()); err != nil {
 		return err
 	}
 	defer u.give()
-	if u.taken.Load() == 0 && c.start <= 0 {
-		u.open(c.size) // which is all of it
+	if u.taken.Load() == 0 && c.Start <= 0 {
+		u.open(c.Size) // which is all of it
 	}
 	if err := v.receive(w, u, c); err != nil {
 		return err
@@ -159,14 +160,14 @@ func (v *visit) finish(w http.ResponseWriter, r *http.Request, u *upload, d oci.
 
 // receive takes the bytes of a chunk. If the client is cut off, what has come
 // stays, for it to go on from there; if the registry fails, nothing does.
-func (v *visit) receive(w http.ResponseWriter, u *upload, c chunk) error {
-	if at := u.taken.Load(); c.start >= 0 && c.start != at {
+func (v *visit) receive(w http.ResponseWriter, u *upload, c chunk.Chunk) error {
+	if at := u.taken.Load(); c.Start >= 0 && c.Start != at {
 		writeUpload(w, u)
-		return oci.ErrOutOfOrder.With(nil, "the chunk begins at %d, the upload is at %d", c.start, at)
+		return oci.ErrOutOfOrder.With(nil, "the chunk begins at %d, the upload is at %d", c.Start, at)
 	}
 	u.open(-1)
 	to := &pushed{upload: u, uploads: v.uploads}
-	_, err := io.Copy(to, c.body)
+	_, err := io.Copy(to, c.Body)
 	switch {
 	case u.ended.Err() != nil:
 		return unknownUpload(u.id)

@@ -1,4 +1,6 @@
-package distribution
+// Package chunk reads what a PATCH or PUT adds to an upload (distribution spec,
+// end-5 and end-6): for the registry, and for what stands in front of one.
+package chunk
 
 import (
 	"io"
@@ -9,18 +11,18 @@ import (
 	"github.com/berthregistry/berth/shared/oci"
 )
 
-// A chunk is the body of a PATCH or PUT of an upload.
-type chunk struct {
-	start int64 // -1 if the request does not say
-	size  int64 // -1 if unknown
-	body  io.Reader
+// A Chunk is the body of a PATCH or PUT of an upload.
+type Chunk struct {
+	Start int64 // -1 if the request does not say
+	Size  int64 // -1 if unknown
+	Body  io.Reader
 }
 
-// readChunk reads the headers of a chunk. A body that turns out to be longer or
+// Read reads the headers of a chunk. A body that turns out to be longer or
 // shorter than its Content-Range fails when it is read. Errors:
 // oci.ErrUploadInvalid, oci.ErrSizeInvalid.
-func readChunk(r *http.Request) (chunk, error) {
-	c := chunk{start: -1, size: r.ContentLength, body: r.Body}
+func Read(r *http.Request) (Chunk, error) {
+	c := Chunk{Start: -1, Size: r.ContentLength, Body: r.Body}
 	v := r.Header.Get("Content-Range")
 	if v == "" {
 		return c, nil
@@ -30,10 +32,10 @@ func readChunk(r *http.Request) (chunk, error) {
 		return c, err
 	}
 	size := end - start + 1
-	if c.size >= 0 && c.size != size {
-		return c, oci.ErrSizeInvalid.With(nil, "Content-Range %s has %d bytes, Content-Length is %d", v, size, c.size)
+	if c.Size >= 0 && c.Size != size {
+		return c, oci.ErrSizeInvalid.With(nil, "Content-Range %s has %d bytes, Content-Length is %d", v, size, c.Size)
 	}
-	return chunk{start: start, size: size, body: &exact{r: r.Body, left: size}}, nil
+	return Chunk{Start: start, Size: size, Body: &exact{r: r.Body, left: size}}, nil
 }
 
 // parseContentRange reads "<start>-<end>", both inclusive (spec, end-5).

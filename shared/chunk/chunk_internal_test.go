@@ -1,10 +1,12 @@
-package distribution
+package chunk
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"strings"
 	"testing"
 	"testing/iotest"
 
@@ -58,5 +60,44 @@ func TestExact(t *testing.T) {
 	broken := errors.New("cable")
 	if _, err := io.ReadAll(&exact{r: io.MultiReader(bytes.NewReader(content), iotest.ErrReader(broken)), left: 200}); !errors.Is(err, broken) {
 		t.Errorf("got %v, want the reader's own error", err)
+	}
+}
+
+func TestRead(t *testing.T) {
+	for _, c := range []struct {
+		text   string
+		body   string
+		length int64
+		start  int64
+		read   string
+		err    error // of the headers or of the body
+	}{
+		{"", "abc", 3, -1, "abc", nil},
+		{"", "abc", -1, -1, "abc", nil},
+		{"0-2", "abc", 3, 0, "abc", nil},
+		{"7-9", "abc", -1, 7, "abc", nil},
+		{"7-9", "abcd", -1, 7, "abc", oci.ErrSizeInvalid},
+		{"7-9", "ab", -1, 7, "ab", oci.ErrSizeInvalid},
+		{"7-9", "abcd", 4, 0, "", oci.ErrSizeInvalid},
+		{"9-7", "abc", 3, 0, "", oci.ErrUploadInvalid},
+		{"bytes 0-2/3", "abc", 3, 0, "", oci.ErrUploadInvalid},
+		{"-2", "abc", 3, 0, "", oci.ErrUploadInvalid},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), "PATCH", "/", strings.NewReader(c.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.ContentLength = c.length
+		if c.text != "" {
+			r.Header.Set("Content-Range", c.text)
+		}
+		got, err := Read(r)
+		var read strings.Builder
+		if err == nil {
+			_, err = io.Copy(&read, got.Body)
+		}
+		if !errors.Is(err, c.err) || err == nil && got.Start != c.start || read.String() != c.read {
+			t.Errorf("%q of %q: got %d, %q, %v, want %d, %q, %v", c.text, c.body, got.Start, &read, err, c.start, c.read, c.err)
+		}
 	}
 }
