@@ -170,7 +170,7 @@ func TestCommandsThroughFaults(t *testing.T) {
 		{"connections cut going up", cutUpload, "rate=0.3"},
 		{"connections cut coming down", cutDownload, "rate=0.3"},
 		{"S3 asks to slow down", unavailableStore, "rate=0.2"},
-		{"URLs expire", expireURL, "rate=0.3"},
+		{"URLs expire", expireURL, "rate=0.3&count=3"}, // a part that is refused a fourth time is given up
 		{"a part stands still", stallUpload, "count=1&delay=5m"},
 		{"an answer stands still", stallDownload, "count=1&delay=5m"},
 		{"all is slow", slowUpload, "speed=8388608"},

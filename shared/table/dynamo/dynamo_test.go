@@ -78,7 +78,10 @@ func newStreams(address string) *dynamodbstreams.Client {
 
 var anybody = credentials.NewStaticCredentialsProvider("anybody", "secret", "")
 
-// impatient retries as the SDK does, only sooner.
+// impatient retries as the SDK does, only sooner, and so more often: its three
+// tries would be over within the hiccup of a busy machine.
 func impatient() aws.Retryer {
-	return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxBackoff = 10 * time.Millisecond })
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxBackoff, o.MaxAttempts = 50*time.Millisecond, 8
+	})
 }
