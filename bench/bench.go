@@ -32,6 +32,7 @@ func allFigures() []figure {
 		{"access", "what a token costs, and a right that is limited to tags, with a hint and without", takeAccess},
 		{"memory", "the most memory resident while 16 clients push layers of 1 GiB", takeMemory},
 		{"transfer", "images of large layers that berth push and pull, a bare tool and crane move", takeTransfer},
+		{"line", "the same over a line on which each connection gets a part, as on the way to S3", takeLine},
 		{"present", "requests of berth push for images that are there", takePresent},
 		{"proxy", "the most memory resident in berth proxy while crane pushes large layers", takeProxy},
 		{"coldstart", "functions until their first call for work, and their sizes", takeColdStart},

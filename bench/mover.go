@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/berthregistry/berth/bench/client"
+	"github.com/berthregistry/berth/bench/machine"
 	"github.com/berthregistry/berth/bench/tool"
 )
 
@@ -89,9 +90,11 @@ func (h *harbour) travel(ctx context.Context, m mover) (t trip, err error) {
 	if err := client.WriteLayout(layout, im.tagged(imageManifest)); err != nil {
 		return trip{}, err
 	}
+	machine.Settle()
 	if t.push, err = m.push(ctx, layout); err != nil {
 		return trip{}, err
 	}
+	machine.Settle() // nobody's pull waits for the disk of what came before
 	if t.pull, err = m.pull(ctx, pulled); err != nil {
 		return trip{}, err
 	}

@@ -16,7 +16,7 @@ import (
 // takeProxy measures the peak of berth proxy while somebody else's client pushes
 // large layers through it, several at once, and what CPU time that costs it.
 func takeProxy(ctx context.Context, s *stage) error {
-	h, err := s.newHarbour(ctx)
+	h, err := s.newHarbour(ctx, nil)
 	if err != nil {
 		return err
 	}

@@ -3,15 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 
-	"github.com/berthregistry/berth/bench/client"
-	"github.com/berthregistry/berth/bench/function"
+	"github.com/berthregistry/berth/bench/line"
 	"github.com/berthregistry/berth/bench/machine"
 	"github.com/berthregistry/berth/bench/report"
-	"github.com/berthregistry/berth/bench/target"
 	"github.com/berthregistry/berth/bench/tool"
 )
 
@@ -27,23 +23,6 @@ const (
 	// moverLimit is how much of a command may be resident, in bytes.
 	moverLimit = 256 << 20
 )
-
-// Buckets of the S3 server that all rivals use. Berth's is the cloud's.
-const (
-	bareBucket         = "bench-bare"
-	distributionBucket = "bench-distribution"
-)
-
-// A harbour is all that large images are moved between.
-type harbour struct {
-	*stage
-	store        *target.Store
-	cloud        *target.Target
-	distribution *target.Target // nil without
-	berth, crane tool.Tool
-	rclone       tool.Tool
-	maker        *client.Maker
-}
 
 // A mover moves images to a place of its own and back.
 type mover struct {
@@ -62,11 +41,23 @@ type trip struct{ push, pull tool.Run }
 // the local cloud, a bare tool with the bucket, and crane with distribution on
 // another bucket of the same S3 server.
 //
-// Ours passes the permission check of the local cloud on its way to the bucket,
-// which the others do not, and its layers are read once more on the other side,
-// to see that they are right.
-func takeTransfer(ctx context.Context, s *stage) error {
-	h, err := s.newHarbour(ctx)
+// No guard of the local cloud stands before the bucket: the others would not pass
+// it. Our layers are read once more on the other side, to see that they are right,
+// which is counted.
+func takeTransfer(ctx context.Context, s *stage) error { return s.transfer(ctx, nil) }
+
+// takeLine is takeTransfer where the way to the bucket is the bottleneck and not
+// the processors.
+func takeLine(ctx context.Context, s *stage) error { return s.transfer(ctx, &storeLine) }
+
+// storeLine is to the machines of these figures, which move a few hundred MiB a
+// second, what the way to S3 is to larger ones: a connection gets 85 to 90 MB a
+// second there, about a fifteenth of a network of 10 Gb/s (Performance Design
+// Patterns for Amazon S3). Here it is an eighth.
+var storeLine = line.Limits{Connection: 25 << 20, Whole: 200 << 20}
+
+func (s *stage) transfer(ctx context.Context, over *line.Limits) error {
+	h, err := s.newHarbour(ctx, over)
 	if err != nil {
 		return err
 	}
@@ -128,54 +119,4 @@ func (s *stage) addMoverMemory(ours []trip) error {
 		}
 	}
 	return nil
-}
-
-func (s *stage) newHarbour(ctx context.Context) (*harbour, error) {
-	s.say("transfer: installing tools, unless they are there, and building and starting the local cloud")
-	h := &harbour{stage: s, maker: client.NewMaker()}
-	cache, err := filepath.Abs(filepath.Join(".cache", "bench"))
-	if err != nil {
-		return nil, fmt.Errorf("find the cache: %w", err)
-	}
-	if h.crane, err = tool.InstallCrane(ctx, cache); err != nil {
-		return nil, err
-	}
-	if h.rclone, err = tool.InstallRclone(ctx, cache); err != nil {
-		return nil, err
-	}
-	if h.store, err = target.StartStore(ctx, ".", s.dir, bareBucket, distributionBucket); err != nil {
-		return nil, err
-	}
-	s.stops = append(s.stops, h.store.Stop)
-	h.berth = tool.Tool{Name: "berth", Path: s.bench.berth}
-	h.rclone.Env = []string{
-		"RCLONE_CONFIG=" + os.DevNull, "RCLONE_CONFIG_STORE_TYPE=s3", "RCLONE_CONFIG_STORE_PROVIDER=Other",
-		"RCLONE_CONFIG_STORE_ENDPOINT=" + h.store.URL(), "RCLONE_CONFIG_STORE_REGION=us-east-1",
-		"RCLONE_CONFIG_STORE_ACCESS_KEY_ID=" + target.StoreKey, "RCLONE_CONFIG_STORE_SECRET_ACCESS_KEY=" + target.StoreSecret,
-	}
-	if s.bench.distribution != "" {
-		if h.distribution, err = s.keep(target.DistributionOn(ctx, s.bench.distribution, h.store, distributionBucket, s.dir)); err != nil {
-			return nil, err
-		}
-	}
-	return h, h.startCloud(ctx)
-}
-
-func (h *harbour) startCloud(ctx context.Context) error {
-	bootstraps := filepath.Join(h.dir, "native")
-	if _, err := function.Build(ctx, ".", bootstraps, true); err != nil {
-		return err
-	}
-	binary, err := target.BuildCloud(ctx, ".", h.dir)
-	if err != nil {
-		return err
-	}
-	db, err := target.StartDynamoDB(ctx, ".", h.dir)
-	if err != nil {
-		return err
-	}
-	h.stops = append(h.stops, db.Stop)
-	h.cloud, err = h.keep(target.Cloud(ctx, "cloud", binary, bootstraps, db, h.dir,
-		"--s3", h.store.URL(), "--s3-access-key", target.StoreKey, "--s3-secret-key", target.StoreSecret))
-	return err
 }

@@ -21,6 +21,9 @@ func Tie(cmd *exec.Cmd) {
 // Alive says whether there is a process of that number.
 func Alive(pid int) bool { return !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }
 
+// Settle waits until what has been written is on its disks.
+func Settle() { syscall.Sync() }
+
 // tick is the unit of the times in /proc/<pid>/stat. It has been the same on
 // every architecture for long.
 const tick = time.Second / 100

@@ -61,10 +61,10 @@ func Distribution(ctx context.Context, binary, dir string) (*Target, error) {
 	})
 }
 
-// DistributionOn starts it with its data in a bucket.
-func DistributionOn(ctx context.Context, binary string, store *Store, bucket, dir string) (*Target, error) {
+// DistributionOn starts it with its data in a bucket of the store at a URL.
+func DistributionOn(ctx context.Context, binary, store, bucket, dir string) (*Target, error) {
 	return distribution(ctx, binary, dir, func(addr string) string {
-		return fmt.Sprintf(distributionStoreConfig, store.URL(), bucket, StoreKey, StoreSecret, addr)
+		return fmt.Sprintf(distributionStoreConfig, store, bucket, StoreKey, StoreSecret, addr)
 	})
 }
 

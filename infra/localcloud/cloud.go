@@ -30,6 +30,7 @@ type config struct {
 	template   string // path of the file
 	parameters map[string]string
 	policy     string // path of the file, of who may do what; empty: none
+	unguarded  bool   // functions do in the stores what they like
 
 	listen, control string // addresses
 	data            string // folder; empty: a temporary one

@@ -24,6 +24,8 @@ type flags struct {
 
 	Policy string `placeholder:"FILE" type:"existingfile" help:"Who may do what, put into the table at the start. Then Access is policy."`
 
+	Unguarded bool `help:"Put no guards before the stores: functions may do all in them, and no fault strikes there. For figures of who uses S3: on AWS nobody waits for a guard that is not S3 itself."`
+
 	Listen  string `default:"127.0.0.1:0" help:"Address of the registry."`
 	Control string `default:"127.0.0.1:0" help:"Address of the control endpoint; on loopback only."`
 	Quiet   bool   `help:"Leave out what functions and gateway log."`
@@ -43,7 +45,7 @@ type flags struct {
 // config turns flags into what a cloud is made of.
 func (f flags) config(log io.Writer) (config, error) {
 	cfg := config{
-		root: ".", template: f.Template, parameters: f.Parameter, policy: f.Policy,
+		root: ".", template: f.Template, parameters: f.Parameter, policy: f.Policy, unguarded: f.Unguarded,
 		listen: f.Listen, control: f.Control,
 		data: f.Data, bootstraps: f.Bootstraps,
 		dynamoDB: f.DynamoDB, s3: f.S3,

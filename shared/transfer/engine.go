@@ -76,14 +76,13 @@ type pace struct {
 type sizes struct {
 	small int64 // a blob up to that goes up in one request: gateways let it through
 	part  int64 // of a stream, gathered before it is sent
-	// What is read at once: a remote Source answers each with a request, another
-	// one costs nothing but the call. All that is on its way should fit the cache
-	// of a processor: to write a file of what does not takes half as long again.
+	// What is read at once: a remote Source answers each with a request, which
+	// costs its server as much as some hundred KiB, another one nothing but the call.
 	remote, local int64
 	chunk         int64 // for a registry that takes no more at once
 }
 
-var usualSizes = sizes{small: 4 << 20, part: 16 << 20, remote: 2 << 20, local: 1 << 20, chunk: 4 << 20}
+var usualSizes = sizes{small: 4 << 20, part: 16 << 20, remote: 8 << 20, local: 1 << 20, chunk: 4 << 20}
 
 var usualPace = pace{
 	stall:    30 * time.Second,
