@@ -39,13 +39,11 @@ type MemoryOptions struct {
 	// Tests that are about little say less.
 	MinPart int64
 	// MaxSum is the size of the largest object whose Sum is told: 5 GiB if
-	// zero, none if negative.
+	// zero, none if negative. That of one that SendHollow has had a hand in is
+	// not told.
 	MaxSum int64
-	// HollowSum tells the Sum of an object that SendHollow has had a hand in. If
-	// nil, or nil is what it returns, that is ErrNoSum.
-	HollowSum func(key string, size int64) []byte
 	// Base is where URLs point to, without a slash at the end. Send does not
-	// mind what it is, a Server must be there for others to use them.
+	// mind what it is; for others the Memory must be the handler of a server there.
 	Base string
 }
 

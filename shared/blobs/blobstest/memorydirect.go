@@ -175,20 +175,12 @@ func (m *Memory) Sum(ctx context.Context, key string, size int64) ([]byte, error
 	if err != nil {
 		return nil, fmt.Errorf("sum object: %w", err)
 	}
-	if max(size, o.content.size) > m.o.MaxSum {
+	if max(size, o.content.size) > m.o.MaxSum || o.content.isHollow() {
 		return nil, fmt.Errorf("sum object: %w", blobs.ErrNoSum)
 	}
-	if !o.content.isHollow() {
-		h := sha256.New()
-		o.content.writeTo(h)
-		return h.Sum(nil), nil
-	}
-	if m.o.HollowSum != nil {
-		if sum := m.o.HollowSum(key, o.content.size); sum != nil {
-			return sum, nil
-		}
-	}
-	return nil, fmt.Errorf("sum hollow object: %w", blobs.ErrNoSum)
+	h := sha256.New()
+	o.content.writeTo(h)
+	return h.Sum(nil), nil
 }
 
 // ReadAt implements blobs.Direct.
