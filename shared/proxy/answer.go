@@ -19,7 +19,7 @@ func (v *visit) amend(resp *http.Response) error {
 			resp.Header.Del(name)
 		}
 	}
-	v.relocate(resp.Header)
+	v.relocate(resp)
 	switch {
 	case resp.StatusCode == http.StatusUnauthorized:
 		return errLogin
@@ -43,16 +43,22 @@ func notForClients(name string) bool {
 	return strings.HasPrefix(name, "Access-Control-")
 }
 
-// relocate keeps those at the proxy who are sent elsewhere on the registry, in
-// the form that every client understands. The next page of a list is linked
-// likewise. Who is sent to another host goes there.
-func (v *visit) relocate(h http.Header) {
+// relocate keeps those at the proxy who are sent elsewhere below the registry's
+// /v2/, in the form that every client understands. The next page of a list is
+// linked likewise. Who is sent to anywhere else goes there: to another host, or to
+// this one, as by Google's registries to its layers.
+func (v *visit) relocate(resp *http.Response) {
 	origin := v.to.Scheme + "://" + v.to.Host
-	if path, ok := strings.CutPrefix(h.Get("Location"), origin+"/"); ok {
-		h.Set("Location", "/"+path)
+	if at, err := resp.Location(); err == nil {
+		place := at.String()
+		if path, ok := strings.CutPrefix(place, origin+"/v2/"); ok {
+			place = "/v2/" + path
+		}
+		resp.Header.Set("Location", place)
 	}
-	for i, link := range h["Link"] {
-		h["Link"][i] = strings.ReplaceAll(link, "<"+origin+"/", "</")
+	links := resp.Header["Link"]
+	for i, link := range links {
+		links[i] = strings.ReplaceAll(link, "<"+origin+"/", "</")
 	}
 }
 
@@ -136,12 +142,11 @@ func (o *overheard) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// passOn answers with an answer of the registry.
+// passOn answers with an answer of the registry, which the caller closes.
 func (v *visit) passOn(w http.ResponseWriter, resp *http.Response) error {
 	if err := v.amend(resp); err != nil {
 		return err
 	}
-	defer resp.Body.Close()
 	for _, name := range []string{"Content-Length", "Content-Type", "Docker-Content-Digest", "Location", "Retry-After", "Warning"} {
 		if values := resp.Header.Values(name); len(values) > 0 {
 			w.Header()[name] = values
