@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -31,6 +32,7 @@ func (v *visit) forward(w http.ResponseWriter, r *http.Request) error {
 		Transport:      roundTripper(v.client.Do),
 		ModifyResponse: v.amend,
 		BufferPool:     &v.buffers,
+		ErrorLog:       slog.NewLogLogger(v.log.Handler(), slog.LevelWarn),
 		ErrorHandler:   func(_ http.ResponseWriter, _ *http.Request, err error) { failed = err },
 	}).ServeHTTP(w, r)
 	return failed
@@ -68,7 +70,7 @@ func (v *visit) hold(r *http.Request) (free func(), err error) {
 		free()
 		return nil, err
 	}
-	r.ContentLength = int64(len(body))
+	r.ContentLength, r.TransferEncoding = int64(len(body)), nil
 	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 	r.Body, _ = r.GetBody()
 	return free, nil
@@ -88,7 +90,6 @@ func (v *visit) rewrite(p *httputil.ProxyRequest) {
 	p.Out.URL.Scheme, p.Out.URL.Host, p.Out.Host = v.to.Scheme, v.to.Host, ""
 	p.Out.URL.RawPath = "" // what was understood is what is sent
 	p.Out.RequestURI = ""
-	p.Out.GetBody = p.In.GetBody
 	for _, name := range notForwarded {
 		p.Out.Header.Del(name)
 	}

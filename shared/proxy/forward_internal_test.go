@@ -32,6 +32,11 @@ func TestForward(t *testing.T) {
 	if a.header.Get("Location") != "/v2/team/app/manifests/1" || a.header.Get("Oci-Tag") != "a, b" || a.header.Get("Docker-Content-Digest") != string(someDigest) {
 		t.Errorf("headers %v", a.header)
 	}
+	// Some registries take no body of unknown length.
+	g.send("PUT", "/v2/team/app/manifests/1", io.MultiReader(strings.NewReader("{}")))
+	if got := g.last().ContentLength; got != 2 {
+		t.Errorf("the registry is told of %d bytes, want 2", got)
+	}
 }
 
 // The login is the proxy's, and what a browser or the registry has to say about
@@ -77,11 +82,18 @@ func TestNoPathLeadsToTheRegistrysDesk(t *testing.T) {
 // Whoever asks for a large blob fetches it from where it is.
 func TestRedirects(t *testing.T) {
 	g := newRig(t)
-	const store = "https://store.test/object?X-Amz-Signature=0"
-	g.answers(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, store, http.StatusTemporaryRedirect) })
-	a := g.do("GET", "/v2/team/app/blobs/"+string(someDigest), "")
-	if a.status != http.StatusTemporaryRedirect || a.header.Get("Location") != store {
-		t.Errorf("got %d to %s", a.status, a.header.Get("Location"))
+	here := "http://" + g.to.Host
+	for to, want := range map[string]string{
+		"https://store.test/a%2Fb//c?X-Amz-Signature=0": "https://store.test/a%2Fb//c?X-Amz-Signature=0",
+		"/downloads/object?X-Amz-Signature=0":           here + "/downloads/object?X-Amz-Signature=0",
+		here + "/downloads/object?X-Amz-Signature=0":    here + "/downloads/object?X-Amz-Signature=0",
+		here + "/v2/team/other/blobs/x?n=1":             "/v2/team/other/blobs/x?n=1",
+	} {
+		g.answers(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, to, http.StatusTemporaryRedirect) })
+		a := g.do("GET", "/v2/team/app/blobs/"+string(someDigest), "")
+		if got := a.header.Get("Location"); a.status != http.StatusTemporaryRedirect || got != want {
+			t.Errorf("%s: got %d to %s, want %s", to, a.status, got, want)
+		}
 	}
 	if strings.Contains(g.log.String(), "Signature") {
 		t.Errorf("the log has a signature:\n%s", g.log)
@@ -167,10 +179,25 @@ func TestTheRegistryIsNotThere(t *testing.T) {
 	g.want(g.do("POST", "/v2/team/app/blobs/uploads/", ""), http.StatusBadGateway, "UNKNOWN")
 }
 
+// An answer that is cut is cut for the client, and noted where all else is.
+func TestTheRegistryIsCutOff(t *testing.T) {
+	g := newRig(t)
+	g.answers(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "9")
+		_, _ = io.WriteString(w, "some")
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	})
+	_, err := g.try("GET", "/v2/team/app/blobs/"+string(someDigest), nil)
+	if err == nil || !strings.Contains(g.log.String(), "unexpected EOF") {
+		t.Errorf("got %v, log:\n%s", err, g.log)
+	}
+}
+
 func TestBodiesAreBounded(t *testing.T) {
 	g := newRig(t)
 	g.want(g.do("PUT", "/v2/team/app/manifests/1", strings.Repeat(" ", maxBody+1)), http.StatusRequestEntityTooLarge, "SIZE_INVALID")
-	g.want(g.send("PUT", "/v2/team/app/manifests/1", struct{ io.Reader }{neverEnding{}}), http.StatusRequestEntityTooLarge, "SIZE_INVALID")
+	g.want(g.send("PUT", "/v2/team/app/manifests/1", neverEnding{}), http.StatusRequestEntityTooLarge, "SIZE_INVALID")
 	if g.askedTimes() != 0 {
 		t.Error("the registry got it")
 	}

@@ -203,8 +203,7 @@ func TestTheRegistryFailsWithinABody(t *testing.T) {
 	g := newRig(t)
 	at := g.started()
 	g.write = func([]byte) error { return errors.New("put part 3: connection refused") }
-	endless := struct{ io.Reader }{neverEnding{}}
-	g.want(g.send("PATCH", at, endless), http.StatusBadGateway, "UNKNOWN")
+	g.want(g.send("PATCH", at, neverEnding{}), http.StatusBadGateway, "UNKNOWN")
 	g.want(g.do("GET", at, ""), http.StatusNotFound, "BLOB_UPLOAD_UNKNOWN")
 	g.eventually("the stream is aborted", func() bool { _, _, aborted := g.kept().state(); return aborted })
 }
