@@ -65,10 +65,11 @@ func (e *exact) Read(p []byte) (int, error) {
 	if e.left == 0 {
 		// A body may still be at its end without having said so.
 		var one [1]byte
-		if n, err := io.ReadFull(e.r, one[:]); n > 0 || err != io.EOF {
-			return 0, oci.ErrSizeInvalid.With(nil, "the body is longer than its Content-Range")
+		n, err := io.ReadFull(e.r, one[:])
+		if n > 0 {
+			err = oci.ErrSizeInvalid.With(nil, "the body is longer than its Content-Range")
 		}
-		return 0, io.EOF
+		return 0, err
 	}
 	n, err := e.r.Read(p[:min(int64(len(p)), e.left)])
 	e.left -= int64(n)

@@ -58,8 +58,11 @@ func TestExact(t *testing.T) {
 		}
 	}
 	broken := errors.New("cable")
-	if _, err := io.ReadAll(&exact{r: io.MultiReader(bytes.NewReader(content), iotest.ErrReader(broken)), left: 200}); !errors.Is(err, broken) {
-		t.Errorf("got %v, want the reader's own error", err)
+	for _, size := range []int64{100, 200} {
+		body := io.MultiReader(bytes.NewReader(content), iotest.ErrReader(broken))
+		if _, err := io.ReadAll(&exact{r: body, left: size}); !errors.Is(err, broken) {
+			t.Errorf("%d bytes: got %v, want the reader's own error", size, err)
+		}
 	}
 }
 
