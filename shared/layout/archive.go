@@ -128,7 +128,7 @@ func (s *scanner) next() error {
 		if m, err = s.member(h, at); err != nil {
 			return err
 		}
-		s.known, s.since = (at+bodySize(h)+511)/512*512, 0
+		s.known, s.since = blockEnd(at+bodySize(h)), 0
 	}
 	return s.add(h, m)
 }

@@ -278,13 +278,6 @@ func mustJSON(t testing.TB, v any) []byte {
 	return raw
 }
 
-func mustUnJSON(t testing.TB, raw []byte, v any) {
-	t.Helper()
-	if err := json.Unmarshal(raw, v); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // untar returns a file of a tar.
 func untar(t testing.TB, path, name string) []byte {
 	t.Helper()

@@ -110,9 +110,7 @@ func (c *converter) manifest(ctx context.Context, image saved) (v1.Manifest, err
 		return m, err
 	}
 	m.Config = oci.Descriptor{MediaType: v1.MediaTypeImageConfig, Digest: oci.SHA256.Sum(raw), Size: int64(len(raw))}
-	if err := c.place(m.Config, image.Config); err != nil {
-		return m, err
-	}
+	c.made.at[m.Config.Digest] = image.Config
 	diffs, err := diffIDs(raw)
 	if err != nil {
 		return m, fmt.Errorf("config %s: %w", oci.Clip(image.Config), err)
@@ -153,15 +151,6 @@ func diffIDs(config []byte) ([]oci.Digest, error) {
 	return diffs, nil
 }
 
-// place notes where a blob is.
-func (c *converter) place(d oci.Descriptor, name string) error {
-	if _, err := inside(name); err != nil {
-		return err
-	}
-	c.made.at[d.Digest] = name
-	return nil
-}
-
 // layer describes a layer. What its config says of one that is not compressed
 // is believed here: whoever takes the bytes finds out.
 func (c *converter) layer(ctx context.Context, name string, diff oci.Digest) (oci.Descriptor, error) {
@@ -189,8 +178,8 @@ func (c *converter) layer(ctx context.Context, name string, diff oci.Digest) (oc
 			return d, err
 		}
 	}
-	c.layers[name] = d
-	return d, c.place(d, name)
+	c.layers[name], c.made.at[d.Digest] = d, name
+	return d, nil
 }
 
 func layerType(compressedBy string) (string, error) {

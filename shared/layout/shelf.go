@@ -47,7 +47,7 @@ func checkFolder(name string) error {
 	if len(entries) == 0 {
 		return nil
 	}
-	raw, err := root.ReadFile(layoutFile)
+	raw, err := readDocument(context.Background(), &folder{root: root}, layoutFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("it is there, and is neither empty nor an image layout: no %s in it", layoutFile)
 	}

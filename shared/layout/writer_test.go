@@ -2,6 +2,7 @@ package layout_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"maps"
@@ -247,10 +248,8 @@ func TestAddToFolder(t *testing.T) {
 			t.Errorf("%s: got false, want it to be there", d.Digest)
 		}
 	}
-	for _, m := range (puts{{third, []string{"1", "2"}}}) {
-		if err := w.PutManifest(t.Context(), m.d, b[m.d.Digest], m.tags); err != nil {
-			t.Fatal(err)
-		}
+	if err := w.PutManifest(t.Context(), third, b[third.Digest], []string{"1", "2"}); err != nil {
+		t.Fatal(err)
 	}
 	if err := w.Commit(); err != nil {
 		t.Fatal(err)
@@ -300,12 +299,14 @@ func TestWriterWrong(t *testing.T) {
 	b := blobs{}
 	image := b.image(t, noise(1, 100))
 	full := inFolder(t, []file{{name: "a", body: []byte("x")}})
+	huge := inFolder(t, []file{{name: "oci-layout", body: make([]byte, 9<<20)}})
 	for _, c := range []struct {
 		path   string
 		format layout.Format
 		says   string
 	}{
 		{full, layout.Folder, "neither empty nor an image layout"},
+		{huge, layout.Folder, "more than 8388608 are not read"},
 		{full, layout.OCIArchive, "not a file"},
 		{filepath.Join(full, "a"), layout.Folder, "not a directory"},
 		{filepath.Join(full, "b", "c.tar"), layout.OCIArchive, "no such file"},
@@ -366,7 +367,9 @@ func wantSinkErrors(t *testing.T, w *layout.Writer, d oci.Descriptor) {
 
 func readItems(t *testing.T, path string) (items []item) {
 	t.Helper()
-	mustUnJSON(t, untar(t, path, "manifest.json"), &items)
+	if err := json.Unmarshal(untar(t, path, "manifest.json"), &items); err != nil {
+		t.Fatal(err)
+	}
 	return items
 }
 
