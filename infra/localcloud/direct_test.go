@@ -53,16 +53,22 @@ func (c *client) begin(repo string, d oci.Digest, size int) direct.Blob {
 	return tell[direct.Begun](c, 200, "POST", "/v2/"+repo+"/"+direct.Uploads, wanted).Blobs[0]
 }
 
-// sendParts sends parts of an upload, and returns what S3 says to each.
-func (c *client) sendParts(repo, id string, parts map[int][]byte) map[int]reply {
+// sign asks where parts of an upload go.
+func (c *client) sign(repo, id string, parts map[int][]byte) []direct.Target {
 	c.t.Helper()
 	var sign direct.Sign
 	for number, p := range parts {
 		sum := sha256.Sum256(p)
 		sign.Parts = append(sign.Parts, direct.Part{Number: number, Size: int64(len(p)), SHA256: hex.EncodeToString(sum[:])})
 	}
+	return tell[direct.Signed](c, 200, "POST", uploads(repo, id)+"/parts", sign).Parts
+}
+
+// sendParts sends parts of an upload, and returns what S3 says to each.
+func (c *client) sendParts(repo, id string, parts map[int][]byte) map[int]reply {
+	c.t.Helper()
 	replies := map[int]reply{}
-	for _, target := range tell[direct.Signed](c, 200, "POST", uploads(repo, id)+"/parts", sign).Parts {
+	for _, target := range c.sign(repo, id, parts) {
 		replies[target.Number] = c.put(target, parts[target.Number])
 	}
 	return replies
@@ -141,7 +147,7 @@ func digest512(blob []byte) oci.Digest {
 func TestDirect(t *testing.T) {
 	cl := newCloud(t, inlineUpTo(1))
 	c := newClient(t, cl.registryURL)
-	blob := noise(3*partSize + 12345 + 4*partSize)
+	blob := noise(7*partSize + 12345)
 	id := c.sendDirect("team/app", digestOf(blob), blob)
 	c.want(404, "HEAD", "/v2/team/app/blobs/"+digest(blob), nil)
 	if r := c.complete("team/app", id, digestOf(blob), len(blob)); r.status != 202 || r.header.Get("Retry-After") == "" {
@@ -255,9 +261,7 @@ func TestExpiredURL(t *testing.T) {
 	c := newClient(t, cl.registryURL)
 	blob := noise(17 << 20)
 	id := c.begin("team/app", digestOf(blob), len(blob)).Upload.ID
-	sum := sha256.Sum256(blob[:partSize])
-	sign := direct.Sign{Parts: []direct.Part{{Number: 1, Size: partSize, SHA256: hex.EncodeToString(sum[:])}}}
-	target := tell[direct.Signed](c, 200, "POST", uploads("team/app", id)+"/parts", sign).Parts[0]
+	target := c.sign("team/app", id, map[int][]byte{1: blob[:partSize]})[0]
 	time.Sleep(time.Until(target.Expires) + 1100*time.Millisecond) // S3 counts in seconds
 	if r := c.put(target, blob[:partSize]); r.status != 403 || !strings.Contains(string(r.body), "expired") {
 		t.Errorf("with an old URL got %v", r)
@@ -281,9 +285,7 @@ func TestDamagedPart(t *testing.T) {
 	c := newClient(t, cl.registryURL)
 	blob := noise(17 << 20)
 	id := c.begin("team/app", digestOf(blob), len(blob)).Upload.ID
-	sum := sha256.Sum256(blob[:partSize])
-	sign := direct.Sign{Parts: []direct.Part{{Number: 1, Size: partSize, SHA256: hex.EncodeToString(sum[:])}}}
-	target := tell[direct.Signed](c, 200, "POST", uploads("team/app", id)+"/parts", sign).Parts[0]
+	target := c.sign("team/app", id, map[int][]byte{1: blob[:partSize]})[0]
 	if r := c.put(target, noise(partSize)); r.status != 400 {
 		t.Errorf("other bytes: got %v, want 400", r)
 	}

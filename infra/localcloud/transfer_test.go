@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -124,17 +123,6 @@ func (c *cloud) reference(repo string) string {
 	return strings.TrimPrefix(c.registryURL, "http://") + "/" + repo + ":v1"
 }
 
-func (c *cloud) fault(t *testing.T, name, parameters string) {
-	t.Helper()
-	query, err := url.ParseQuery(parameters)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.faults.set(name, query); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // wantSwept ends the test unless nothing but so many objects is in the bucket
 // once its lifecycle rules have had their days, and none of these is marked as
 // unverified.
@@ -182,7 +170,7 @@ func TestCommandsThroughFaults(t *testing.T) {
 			t.Parallel()
 			c := newCloud(t, inlineUpTo(24<<20), soon)
 			layout := newLayout(t, 1<<10, 9<<20, 20<<20, 40<<20)
-			c.fault(t, tt.fault, tt.parameters)
+			c.inject(t, tt.fault, tt.parameters)
 			if got := move(t, "push", layout, c.reference("team/app")); got.Blobs["direct"] != 3 {
 				t.Errorf("got %+v, want 3 blobs to have gone straight to S3", got)
 			}
@@ -205,7 +193,7 @@ func TestKilledPushIsGoneOnWith(t *testing.T) {
 	const size, enough = 96 << 20, 3
 	c := newCloud(t)
 	layout := newLayout(t, size)
-	c.fault(t, slowUpload, fmt.Sprintf("speed=%d", 8<<20))
+	c.inject(t, slowUpload, fmt.Sprintf("speed=%d", 8<<20))
 	push := berthCommand(t, "push", layout, c.reference("team/app"))
 	if err := push.Start(); err != nil {
 		t.Fatal(err)
