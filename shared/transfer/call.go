@@ -64,6 +64,35 @@ func (e *Engine) askStore(ctx context.Context, c call, statuses ...int) (*http.R
 	return resp, nil
 }
 
+// doOn is do, and goes on where the registry sends. It returns where it got to: nil is
+// the registry itself.
+func (r *Repository) doOn(ctx context.Context, c call, statuses ...int) (*http.Response, *url.URL, error) {
+	resp, err := r.do(ctx, c, orRedirect(statuses...)...)
+	if err != nil || !isRedirect(resp.StatusCode) {
+		return resp, nil, err
+	}
+	discard(resp)
+	if c.url, err = follow(resp, c.url); err != nil {
+		return nil, nil, err
+	}
+	return r.engine.askOn(ctx, c, statuses...)
+}
+
+// askOn is askStore, and goes on where that sends. It returns where it got to.
+func (e *Engine) askOn(ctx context.Context, c call, statuses ...int) (*http.Response, *url.URL, error) {
+	for range maxHops {
+		resp, err := e.askStore(ctx, c, orRedirect(statuses...)...)
+		if err != nil || !isRedirect(resp.StatusCode) {
+			return resp, c.url, err
+		}
+		discard(resp)
+		if c.url, err = follow(resp, c.url); err != nil {
+			return nil, nil, err
+		}
+	}
+	return nil, nil, fmt.Errorf("%w: sent on more than %d times", errAnswer, maxHops)
+}
+
 func (e *Engine) request(ctx context.Context, c call, at *url.URL) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, c.method, at.String(), nil)
 	if err != nil {

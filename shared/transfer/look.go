@@ -77,21 +77,13 @@ func (r *Repository) look(ctx context.Context, path string) (way Way, err error)
 	return way, err
 }
 
-// lookBy asks for something, and does not want to have it. Where the registry sends
-// elsewhere for it, that is asked.
+// lookBy asks for something, and does not want to have it.
 func (r *Repository) lookBy(ctx context.Context, method, path string) (*http.Response, error) {
 	c := call{method: method, url: r.at(path), header: map[string]string{"Accept": acceptManifests}}
 	if method == http.MethodGet {
 		c.header["Range"] = "bytes=0-0" // which nothing satisfies of what is empty
 	}
-	statuses := orRedirect(http.StatusOK, http.StatusPartialContent, http.StatusRequestedRangeNotSatisfiable)
-	resp, err := r.do(ctx, c, statuses...)
-	for hops := 0; err == nil && isRedirect(resp.StatusCode) && hops < maxHops; hops++ {
-		discard(resp)
-		if c.url, err = follow(resp, c.url); err == nil {
-			resp, err = r.engine.askStore(ctx, c, statuses...)
-		}
-	}
+	resp, _, err := r.doOn(ctx, c, http.StatusOK, http.StatusPartialContent, http.StatusRequestedRangeNotSatisfiable)
 	return resp, err
 }
 

@@ -1,7 +1,9 @@
 package transfer
 
 import (
+	"errors"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/berthregistry/berth/shared/oci"
@@ -49,4 +51,22 @@ func TestStandingWithoutHead(t *testing.T) {
 	}
 	o.takes(r, p)
 	balanced(t, e)
+}
+
+// A registry that sends round in circles does not say that anything is there.
+func TestStandingInCircles(t *testing.T) {
+	circle := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, r.URL.Path, http.StatusTemporaryRedirect)
+	}))
+	defer circle.Close()
+	o := newOther(t)
+	o.before = func(w http.ResponseWriter, r *http.Request) bool {
+		answering(http.StatusTemporaryRedirect, "", "Location", circle.URL+"/blob")(w, r)
+		return true
+	}
+	_, r := o.client(Options{})
+	s, err := r.Standing(t.Context(), []oci.Descriptor{describe(randomBytes(1, 10))}, nil, nil)
+	if !errors.Is(err, errAnswer) || len(s) > 0 {
+		t.Errorf("got %v, %v", s, err)
+	}
 }

@@ -2,7 +2,6 @@ package transfer
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -61,18 +60,14 @@ func (b *remoteBlob) fetch(ctx context.Context, off, n int64) (*http.Response, e
 	b.mu.Lock()
 	place, found := b.place, b.found
 	b.mu.Unlock()
-	switch {
-	case found && place == nil:
-		resp, _, err := b.fromRegistry(ctx, c)
-		return resp, err
-	case found:
-		resp, _, err := b.fromStore(ctx, c, place)
-		if refusedWith(err, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusGone) {
-			return b.ask(ctx, c, place) // what gave access has expired
-		}
-		return resp, err
+	if !found {
+		return b.ask(ctx, c, nil)
 	}
-	return b.ask(ctx, c, nil)
+	resp, _, err := b.from(ctx, c, place)
+	if place != nil && refusedWith(err, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusGone) {
+		return b.ask(ctx, c, place) // what gave access has expired
+	}
+	return resp, err
 }
 
 // ask asks the registry where the bytes are, if nobody else has since it said old.
@@ -82,65 +77,41 @@ func (b *remoteBlob) ask(ctx context.Context, c call, old *url.URL) (*http.Respo
 	}
 	defer b.asking.Release(1)
 	b.mu.Lock()
-	place, found := b.place, b.found
+	place := b.place
 	b.mu.Unlock()
-	if found && place != old {
-		resp, _, err := b.fromStore(ctx, c, place)
-		return resp, b.patient(err)
+	if place == old {
+		place = nil
 	}
-	resp, place, err := b.fromRegistry(ctx, c)
-	if err == nil {
+	resp, at, err := b.from(ctx, c, place)
+	if err == nil && place == nil {
 		b.mu.Lock()
-		b.place, b.found = place, true
+		b.place, b.found = at, true
 		b.mu.Unlock()
 	}
-	return resp, b.patient(err)
+	return resp, b.patient(at, err)
 }
 
 // patient says of a new place that the store refuses at once to ask again, but not
 // for long: it may not be its age. Whoever calls it is the one who asks.
-func (b *remoteBlob) patient(err error) error {
-	if !errors.Is(err, errExpired) {
+func (b *remoteBlob) patient(at *url.URL, err error) error {
+	if at == nil || !refusedWith(err, http.StatusUnauthorized, http.StatusForbidden) {
 		b.refused = 0
 		return err
 	}
+	err = fmt.Errorf("%w: %w", errExpired, err)
 	if b.refused++; b.refused > renewals {
 		return &final{err}
 	}
 	return err
 }
 
-// fromRegistry returns the answer, and where it is from, which is nil for the
-// registry.
-func (b *remoteBlob) fromRegistry(ctx context.Context, c call) (*http.Response, *url.URL, error) {
-	c.url = b.r.at("blobs/" + string(b.d.Digest))
-	resp, err := b.r.do(b.r.pulling(ctx), c, orRedirect(http.StatusOK, http.StatusPartialContent)...)
-	if err != nil || !isRedirect(resp.StatusCode) {
-		return resp, nil, err
-	}
-	discard(resp)
-	place, err := follow(resp, c.url)
-	if err != nil {
-		return nil, nil, err
-	}
-	return b.fromStore(ctx, c, place)
-}
-
-// fromStore goes where it is sent, and returns where it got an answer.
-func (b *remoteBlob) fromStore(ctx context.Context, c call, place *url.URL) (*http.Response, *url.URL, error) {
-	for range maxHops {
+// from asks for bytes at a place, and returns where it got an answer. Nil is the
+// registry itself.
+func (b *remoteBlob) from(ctx context.Context, c call, place *url.URL) (*http.Response, *url.URL, error) {
+	if place != nil {
 		c.url = place
-		resp, err := b.r.engine.askStore(ctx, c, orRedirect(http.StatusOK, http.StatusPartialContent)...)
-		if refusedWith(err, http.StatusUnauthorized, http.StatusForbidden) {
-			err = fmt.Errorf("%w: %w", errExpired, err)
-		}
-		if err != nil || !isRedirect(resp.StatusCode) {
-			return resp, place, err
-		}
-		discard(resp)
-		if place, err = follow(resp, place); err != nil {
-			return nil, nil, err
-		}
+		return b.r.engine.askOn(ctx, c, http.StatusOK, http.StatusPartialContent)
 	}
-	return nil, nil, fmt.Errorf("%w: sent on more than %d times", errAnswer, maxHops)
+	c.url = b.r.at("blobs/" + string(b.d.Digest))
+	return b.r.doOn(b.r.pulling(ctx), c, http.StatusOK, http.StatusPartialContent)
 }

@@ -1,10 +1,13 @@
 package transfer
 
 import (
+	"bytes"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // A new place that is refused is asked for again, for it may not be there yet, or
@@ -59,5 +62,38 @@ func TestFetchOfPlacesThatExpireOften(t *testing.T) {
 		return true
 	}
 	fetched(t, e, r, p, Direct)
+	balanced(t, e)
+}
+
+// A registry may come to answer by itself while others still come from where it has
+// sent them.
+func TestFetchFromARegistryThatStopsSending(t *testing.T) {
+	f := newFake(t)
+	e, r := f.client(Options{})
+	p := randomBytes(1, 30_000)
+	f.put(p)
+	var asked, sent atomic.Int64
+	var two sync.WaitGroup
+	two.Add(2)
+	f.before = func(w http.ResponseWriter, r *http.Request, kind string) bool {
+		switch kind {
+		case "GET blob":
+			if asked.Add(1) > 1 {
+				http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(p))
+				return true
+			}
+		case "GET store":
+			if n := sent.Add(1); n > 1 {
+				if n <= 3 {
+					two.Done()
+				}
+				two.Wait()
+				answering(http.StatusForbidden, "")(w, r)
+				return true
+			}
+		}
+		return false
+	}
+	fetched(t, e, r, p, Plain)
 	balanced(t, e)
 }
