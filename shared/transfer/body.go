@@ -11,7 +11,26 @@ import (
 
 // bytesPayload is a payload that is in memory.
 func bytesPayload(p []byte, moved *tally) payload {
-	return payload{size: int64(len(p)), moved: moved, open: func() io.ReadCloser { return io.NopCloser(bytes.NewReader(p)) }}
+	return payload{size: int64(len(p)), moved: moved, open: func() io.ReadCloser { return &lent{r: bytes.NewReader(p)} }}
+}
+
+// A lent is a body of bytes that are not its own once it is closed.
+type lent struct {
+	mu sync.Mutex
+	r  *bytes.Reader
+}
+
+func (l *lent) Read(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.r.Read(p)
+}
+
+func (l *lent) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.r.Reset(nil)
+	return nil
 }
 
 // streamPayload is a payload that is read as it is sent.

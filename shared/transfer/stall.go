@@ -33,6 +33,7 @@ func send(client doer, req *http.Request, body payload, stall, patience time.Dur
 		req.GetBody = func() (io.ReadCloser, error) {
 			b := &sent{body.open(), w, body.moved}
 			body.moved.begin(b)
+			w.keep(b)
 			return b, nil
 		}
 		req.Body, _ = req.GetBody()
@@ -62,9 +63,10 @@ type watch struct {
 	cancel          context.CancelCauseFunc
 	stall, patience time.Duration
 
-	mu    sync.Mutex
-	timer *time.Timer
-	ended bool
+	mu     sync.Mutex
+	timer  *time.Timer
+	ended  bool
+	bodies []io.Closer
 }
 
 // touch gives the request time from now on.
@@ -76,12 +78,25 @@ func (w *watch) touch(d time.Duration) {
 	}
 }
 
+// keep keeps a body of the request, to close it at the end.
+func (w *watch) keep(body io.Closer) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.bodies = append(w.bodies, body)
+}
+
+// end ends the request. net/http may go on to read a body for a while, and the
+// buffer behind it is about to be somebody else's: so bodies are closed.
 func (w *watch) end() {
 	w.mu.Lock()
 	w.ended = true
 	w.timer.Stop()
+	bodies := w.bodies
 	w.mu.Unlock()
 	w.cancel(nil)
+	for _, b := range bodies {
+		_ = b.Close()
+	}
 }
 
 // sent is the body of a request on its way.
