@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -120,4 +121,38 @@ func TestSmallBlobsWhoseUploadIsOver(t *testing.T) {
 		t.Error("the blob is not there")
 	}
 	balanced(t, e)
+}
+
+// A registry that goes on and on about the parts that it has is not listened to.
+func TestListsOfPartsThatDoNotEnd(t *testing.T) {
+	for name, c := range map[string]struct{ step, parts int }{"numbers": {5000, 0}, "parts": {1, 3000}} {
+		f, pages := newFake(t), 0
+		p := randomBytes(1, 5000)
+		s := direct.Status{ID: "endless", State: direct.Open, Size: 5000, PartSize: 1000, Next: 1}
+		f.before = func(w http.ResponseWriter, _ *http.Request, kind string) bool {
+			switch kind {
+			case "POST begin":
+				f.answer(w, direct.Begun{Blobs: []direct.Blob{{Digest: describe(p).Digest, Size: 5000, State: direct.Upload, Upload: &s}}}, http.StatusOK, nil)
+				return true
+			case "GET upload":
+				s.Next += c.step
+				s.Received = nil
+				for i := range c.parts {
+					s.Received = append(s.Received, direct.Part{Number: s.Next*c.parts + i})
+				}
+				status := http.StatusOK
+				if pages++; pages > 50 {
+					status = http.StatusBadRequest // it has been long enough
+				}
+				f.answer(w, s, status, nil)
+				return true
+			}
+			return false
+		}
+		_, r := f.client(Options{})
+		_, err := r.Push(t.Context(), describe(p), &memorySource{t: t, p: p}, nil)
+		if !errors.Is(err, errAnswer) {
+			t.Errorf("%s: %v after %d pages", name, err, pages)
+		}
+	}
 }

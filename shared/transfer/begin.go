@@ -79,7 +79,7 @@ func (r *Repository) beginUnknown(ctx context.Context, b direct.Begin) (begun di
 
 func (r *Repository) tryBegin(ctx context.Context, most int, b direct.Begin) (begun direct.Begun, err error) {
 	err = r.engine.upTo(ctx, most, "begin", func() (bool, error) {
-		if err := r.ask(ctx, http.MethodPost, r.at(direct.Uploads), b, &begun); err != nil {
+		if err := r.ask(ctx, r.at(direct.Uploads), b, &begun); err != nil {
 			return false, err
 		}
 		return false, r.checkBegun(b, begun)
@@ -107,9 +107,9 @@ func isPassing(err error) bool {
 	return errors.As(err, &r) && r.passing()
 }
 
-// ask sends one value as JSON and reads another. There may be none to send.
-func (r *Repository) ask(ctx context.Context, method string, at *url.URL, send, receive any) error {
-	c, err := jsonCall(method, at, send)
+// ask posts one value as JSON and reads another.
+func (r *Repository) ask(ctx context.Context, at *url.URL, send, receive any) error {
+	c, err := jsonCall(http.MethodPost, at, send)
 	if err != nil {
 		return err
 	}
@@ -121,17 +121,12 @@ func (r *Repository) ask(ctx context.Context, method string, at *url.URL, send, 
 }
 
 func jsonCall(method string, at *url.URL, send any) (call, error) {
-	c := call{method: method, url: at, header: map[string]string{"Accept": "application/json"}}
-	if send == nil {
-		return c, nil
-	}
 	raw, err := json.Marshal(send)
 	if err != nil {
-		return c, fmt.Errorf("write a request: %w", err)
+		return call{}, fmt.Errorf("write a request: %w", err)
 	}
-	c.body = bytesPayload(raw, nil)
-	c.header["Content-Type"] = "application/json"
-	return c, nil
+	header := map[string]string{"Accept": "application/json", "Content-Type": "application/json"}
+	return call{method: method, url: at, header: header, body: bytesPayload(raw, nil)}, nil
 }
 
 // checkBegun checks that an answer is one to what was asked.

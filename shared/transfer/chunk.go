@@ -101,13 +101,3 @@ func (p *plainPush) finish(ctx context.Context) error {
 		return err
 	})
 }
-
-// abort gives up an upload.
-func (p *plainPush) abort(ctx context.Context) error {
-	resp, err := p.r.do(ctx, call{method: http.MethodDelete, url: p.at}, http.StatusNoContent, http.StatusOK, http.StatusAccepted, http.StatusNotFound)
-	if err != nil {
-		return fmt.Errorf("give up an upload: %w", err)
-	}
-	discard(resp)
-	return nil
-}

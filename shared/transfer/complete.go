@@ -14,13 +14,6 @@ import (
 	"github.com/berthregistry/berth/shared/oci"
 )
 
-// A Verifier is a Watcher that is told how far the registry is with reading a blob
-// again, where that takes a while: n bytes of it.
-type Verifier interface {
-	Watcher
-	Verified(d oci.Descriptor, n int64)
-}
-
 // Bounds of the time between two questions about a verification.
 const (
 	soonest = 500 * time.Millisecond
@@ -56,9 +49,8 @@ func (u *upload) complete(ctx context.Context, d oci.Descriptor) error {
 // conclude asks the registry to end the upload, which it may be asked again and
 // again. It returns errVerifying, and when to ask how far that is.
 func (u *upload) conclude(ctx context.Context, d oci.Descriptor) (wait time.Duration, err error) {
-	at := u.r.at(direct.Uploads + "/" + u.status.ID)
 	err = u.r.engine.again(ctx, "complete an upload", func() error {
-		c, err := jsonCall(http.MethodPut, at, direct.Complete{Digest: d.Digest, Size: d.Size})
+		c, err := jsonCall(http.MethodPut, u.at(""), direct.Complete{Digest: d.Digest, Size: d.Size})
 		if err != nil {
 			return err
 		}
@@ -102,9 +94,6 @@ func (u *upload) await(ctx context.Context, d oci.Descriptor, verified int64, wa
 			return verified, fmt.Errorf("%w: its state is %.20q", errLost, s.State)
 		case s.Verified > verified:
 			verified, last = s.Verified, time.Now()
-			if v, ok := u.moved.w.(Verifier); ok {
-				v.Verified(d, verified)
-			}
 		}
 	}
 	return verified, errVerifying
@@ -112,7 +101,7 @@ func (u *upload) await(ctx context.Context, d oci.Descriptor, verified int64, wa
 
 // ask returns how far the upload is, and when to ask again.
 func (u *upload) ask(ctx context.Context) (s direct.Status, wait time.Duration, err error) {
-	at := u.r.at(direct.Uploads + "/" + u.status.ID)
+	at := u.at("")
 	at.RawQuery = "after=" + strconv.Itoa(u.status.Next)
 	err = u.r.engine.again(ctx, "ask how far an upload is", func() error {
 		resp, err := u.r.do(ctx, call{method: http.MethodGet, url: at}, http.StatusOK)
@@ -126,17 +115,4 @@ func (u *upload) ask(ctx context.Context) (s direct.Status, wait time.Duration, 
 		err = fmt.Errorf("%w: %w", errLost, err)
 	}
 	return s, wait, err
-}
-
-// abort gives up an upload that nobody will go on with.
-func (u *upload) abort(ctx context.Context) error {
-	at := u.r.at(direct.Uploads + "/" + u.status.ID)
-	return u.r.engine.again(ctx, "give up an upload", func() error {
-		resp, err := u.r.do(ctx, call{method: http.MethodDelete, url: at}, http.StatusNoContent, http.StatusOK, http.StatusAccepted, http.StatusNotFound)
-		if err != nil {
-			return fmt.Errorf("give up an upload: %w", err)
-		}
-		discard(resp)
-		return nil
-	})
 }

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 )
 
 // sendings notes which objects parts go to, in the order in which they come.
@@ -156,4 +158,39 @@ func TestLanesAreLeft(t *testing.T) {
 		t.Error("a lane was not left")
 	}
 	balanced(t, e)
+}
+
+// What has been gathered of a stream holds a buffer. It does not wait for who may
+// wait for that.
+func TestHeldBytesWaitForNobody(t *testing.T) {
+	f := newFake(t)
+	for url, places := range map[string]func(*Engine) *semaphore.Weighted{
+		f.url:              func(e *Engine) *semaphore.Weighted { return e.lanes },
+		serveBerth(t, nil): func(e *Engine) *semaphore.Weighted { return e.streams },
+	} {
+		e := newEngine(t, Options{Parallel: 1})
+		e.sizes = sizes{small: 100, part: 5000, remote: 700, local: 300, chunk: 400}
+		e.budget = newBudget(leastBuffer)
+		r := open(t, e, url, "team/app")
+		held, p := randomBytes(1, 3000), randomBytes(2, 9000)
+		s := r.NewStream(t.Context(), -1)
+		writes(t, s, held)
+		var work sync.WaitGroup
+		work.Go(func() {
+			if _, err := r.Push(t.Context(), describe(p), &memorySource{t: t, p: p}, nil); err != nil {
+				t.Errorf("push: %v", err)
+			}
+		})
+		for places(e).TryAcquire(1) { // until the other has it
+			places(e).Release(1)
+			time.Sleep(time.Millisecond)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		if _, err := s.Finish(ctx, describe(held).Digest); err != nil {
+			t.Errorf("finish: %v", err)
+		}
+		cancel()
+		work.Wait()
+		balanced(t, e)
+	}
 }

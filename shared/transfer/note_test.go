@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -120,5 +121,31 @@ func TestNotesThatAreNoGood(t *testing.T) {
 	e.sweep()
 	if _, err := os.Stat(old); err == nil {
 		t.Error("an old note is kept")
+	}
+}
+
+// A registry that is busy for a moment has not lost what it has.
+func TestNotesOutliveAMoment(t *testing.T) {
+	o := newOther(t)
+	e, r := o.client(Options{Sessions: t.TempDir()})
+	p := randomBytes(1, 900_000)
+	begun, err := r.beginSession(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := e.openNote(r.base, describe(p).Digest)
+	n.keep(begun)
+	n.close(false)
+	var was atomic.Bool
+	o.before = func(w http.ResponseWriter, _ *http.Request) bool {
+		first := was.CompareAndSwap(false, true)
+		if first {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		return first
+	}
+	o.takes(r, p)
+	if got, want := o.called(), "POST GET PATCH PATCH PUT"; got != want {
+		t.Errorf("it took %s, want %s", got, want)
 	}
 }

@@ -2,7 +2,6 @@ package transfer
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 
@@ -27,7 +26,11 @@ type plainPush struct {
 // pushPlain sends a blob in one stream, or in chunks if the registry wants that, and
 // goes on where the registry is after a cut.
 func (r *Repository) pushPlain(ctx context.Context, d oci.Descriptor, from Source, w Watcher) error {
-	return in(ctx, r.engine.streams, func() error {
+	places := r.engine.streams
+	if isHeld(from) { // it may not wait for a stream
+		places = r.engine.sends
+	}
+	return in(ctx, places, func() error {
 		p := &plainPush{r: r, d: d, from: from, w: w}
 		return p.run(ctx)
 	})
@@ -53,8 +56,7 @@ func (p *plainPush) run(ctx context.Context) (err error) {
 
 // worthKeeping says whether another attempt may go on with the upload.
 func worthKeeping(err error) bool {
-	var r *refusal
-	return !errors.As(err, &r) || r.passing()
+	return !isRefusal(err) || isPassing(err)
 }
 
 // begin goes on with an upload, or begins one.
@@ -63,7 +65,7 @@ func (p *plainPush) begin(ctx context.Context) (err error) {
 		p.session = begun
 	} else if before, ok := p.note.read(p.r.base); ok {
 		p.session = before
-		if p.ask(ctx) == nil {
+		if p.r.engine.again(ctx, "go on with an upload", func() error { return p.ask(ctx) }) == nil {
 			if p.offset == 0 { // it counts a request whole or not at all
 				p.shrink(p.d.Size / 2)
 			}

@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 )
@@ -28,6 +29,18 @@ func (r *Repository) beginSession(ctx context.Context) (s session, err error) {
 		return err
 	})
 	return s, err
+}
+
+// giveUp ends an upload, of either kind, that nobody will go on with.
+func (r *Repository) giveUp(ctx context.Context, at *url.URL) error {
+	return r.engine.again(ctx, "give up an upload", func() error {
+		resp, err := r.do(ctx, call{method: http.MethodDelete, url: at}, http.StatusNoContent, http.StatusOK, http.StatusAccepted, http.StatusNotFound)
+		if err != nil {
+			return fmt.Errorf("give up an upload: %w", err)
+		}
+		discard(resp)
+		return nil
+	})
 }
 
 // readSession reads where an upload is that has begun, and how it takes bytes

@@ -80,7 +80,7 @@ func (l *directLink) wait() error {
 func (l *directLink) abort(ctx context.Context) error {
 	l.cancel(errEnded)
 	_ = l.wait() // of what is given up
-	return l.upload.abort(ctx)
+	return l.upload.r.giveUp(ctx, l.upload.at(""))
 }
 
 // A plainLink sends a stream through the registry, part by part.
@@ -101,4 +101,4 @@ func (l *plainLink) finish(ctx context.Context, d oci.Descriptor) (Way, error) {
 	return Plain, l.push.finish(ctx)
 }
 
-func (l *plainLink) abort(ctx context.Context) error { return l.push.abort(ctx) }
+func (l *plainLink) abort(ctx context.Context) error { return l.push.r.giveUp(ctx, l.push.at) }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -90,14 +91,16 @@ func (r *Repository) upload(d oci.Descriptor, s direct.Status, moved *tally) *up
 	return u
 }
 
+// at returns the URL of the upload, or of something below it.
+func (u *upload) at(rest string) *url.URL { return u.r.at(direct.Uploads + "/" + u.status.ID + rest) }
+
 // isLostUpload says whether a registry does not know an upload any more.
 func isLostUpload(err error) bool {
 	return errors.Is(err, errLost) || refusedWith(err, http.StatusNotFound, http.StatusGone) || refusedAs(err, errcode.ErrorCodeBlobUploadUnknown)
 }
 
 func (u *upload) sign(ctx context.Context, s direct.Sign) (signed direct.Signed, err error) {
-	at := u.r.at(direct.Uploads + "/" + u.status.ID + "/parts")
-	err = u.r.engine.again(ctx, "sign parts", func() error { return u.r.ask(ctx, http.MethodPost, at, s, &signed) })
+	err = u.r.engine.again(ctx, "sign parts", func() error { return u.r.ask(ctx, u.at("/parts"), s, &signed) })
 	if isLostUpload(err) {
 		err = fmt.Errorf("%w: %w", errLost, err)
 	}
@@ -119,7 +122,7 @@ func (u *upload) received(ctx context.Context) (map[int]direct.Part, error) {
 		if err != nil {
 			return nil, err
 		}
-		if page.Next != 0 && page.Next <= next {
+		if page.Next != 0 && page.Next <= next || page.Next > direct.MaxNumber || len(out) > direct.MaxNumber {
 			return nil, fmt.Errorf("%w: pages of parts that do not end", errAnswer)
 		}
 		u.status.Received, u.status.Next = page.Received, page.Next
@@ -132,10 +135,23 @@ func (u *upload) noneBehind(ctx context.Context, there map[int]direct.Part) erro
 	last := int(parts(u.d.Size, u.status.PartSize))
 	for n := range there {
 		if n > last {
-			return errors.Join(fmt.Errorf("%w: it has part %d of %d", errLost, n, last), u.abort(ctx))
+			return errors.Join(fmt.Errorf("%w: it has part %d of %d", errLost, n, last), u.r.giveUp(ctx, u.at("")))
 		}
 	}
 	return nil
+}
+
+// enter takes as many lanes as a blob has parts, until leave is called. A window may
+// not wait for any.
+func (e *Engine) enter(ctx context.Context, from Source, parts int64) (leave func(), err error) {
+	if isHeld(from) {
+		return func() {}, nil
+	}
+	lanes := min(parts, int64(e.parallel))
+	if err := e.lanes.Acquire(ctx, lanes); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	return sync.OnceFunc(func() { e.lanes.Release(lanes) }), nil
 }
 
 // putParts sends the parts that are not there yet. The local bytes of those that
@@ -145,11 +161,10 @@ func (u *upload) noneBehind(ctx context.Context, there map[int]direct.Part) erro
 // first is verified while the next is sent. The next begins as soon as there
 // is nothing left of the one before to begin with, whatever still is on its way.
 func (u *upload) putParts(ctx context.Context, from Source) error {
-	lanes := min((u.d.Size+u.status.PartSize-1)/u.status.PartSize, int64(u.r.engine.parallel))
-	if err := u.r.engine.lanes.Acquire(ctx, lanes); err != nil {
-		return context.Cause(ctx)
+	leave, err := u.r.engine.enter(ctx, from, parts(u.d.Size, u.status.PartSize))
+	if err != nil {
+		return err
 	}
-	leave := sync.OnceFunc(func() { u.r.engine.lanes.Release(lanes) })
 	defer leave()
 	there, err := u.received(ctx)
 	if err == nil {

@@ -6,10 +6,17 @@ import (
 )
 
 // A window is a Source that is in memory: the bytes of a blob from off on. Who
-// has one holds a buffer, and must not wait for another.
+// has one holds a buffer, and must not wait for another, nor for what comes before
+// buffers in the order of an Engine: a lane, a stream.
 type window struct {
 	off int64
 	p   []byte
+}
+
+// isHeld says whether a Source is a window.
+func isHeld(from Source) bool {
+	_, ok := from.(*window)
+	return ok
 }
 
 // slice returns the n bytes from off on, without copying them.
