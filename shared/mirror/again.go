@@ -2,12 +2,9 @@ package mirror
 
 import (
 	"context"
-	"errors"
-	"io"
-	"slices"
-	"strings"
-	"syscall"
 	"time"
+
+	"github.com/berthregistry/berth/shared/transfer"
 )
 
 // tries is how often a request about a manifest is made where its connection is
@@ -22,7 +19,7 @@ const firstWait = 200 * time.Millisecond
 func again(ctx context.Context, do func() error) error {
 	for n, wait := 1, firstWait; ; n, wait = n+1, 2*wait {
 		err := do()
-		if err == nil || n == tries || !isCut(err) {
+		if err == nil || n == tries || !transfer.IsCut(err) {
 			return err
 		}
 		timer := time.NewTimer(wait)
@@ -33,15 +30,4 @@ func again(ctx context.Context, do func() error) error {
 		case <-timer.C:
 		}
 	}
-}
-
-// broken is what net/http says of an answer that ends within its header. It has
-// no value that could be compared.
-const broken = "transport connection broken"
-
-// isCut says whether a connection ended early.
-func isCut(err error) bool {
-	return err != nil && strings.Contains(err.Error(), broken) || slices.ContainsFunc([]error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE}, func(cut error) bool {
-		return errors.Is(err, cut)
-	})
 }

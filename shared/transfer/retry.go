@@ -104,11 +104,23 @@ func worthAgain(ctx context.Context, err error) bool {
 	if errors.As(err, &r) {
 		return r.passing()
 	}
-	return isCut(err)
+	return isOutage(err)
 }
 
-// isCut says whether a connection failed, in a way that may not happen again.
-func isCut(err error) bool {
+// broken is what net/http says of an answer that ends within its header. It has
+// no value that could be compared.
+const broken = "transport connection broken"
+
+// IsCut says whether a connection ended early.
+func IsCut(err error) bool {
+	return err != nil && strings.Contains(err.Error(), broken) || slices.ContainsFunc([]error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE}, func(cut error) bool {
+		return errors.Is(err, cut)
+	})
+}
+
+// isOutage says whether there was no answer, or half of one, in a way that may not
+// happen again.
+func isOutage(err error) bool {
 	var name *net.DNSError
 	var certificate *tls.CertificateVerificationError
 	var hostname x509.HostnameError
@@ -118,8 +130,7 @@ func isCut(err error) bool {
 		return !name.IsNotFound
 	case errors.As(err, &certificate), errors.As(err, &hostname), errors.As(err, &record):
 		return false
-	case errors.Is(err, errStalled), errors.Is(err, errShort), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF),
-		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed):
+	case IsCut(err), errors.Is(err, errStalled), errors.Is(err, errShort), errors.Is(err, net.ErrClosed):
 		return true
 	}
 	var failed *unanswered

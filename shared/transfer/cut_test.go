@@ -1,4 +1,4 @@
-package mirror
+package transfer
 
 import (
 	"fmt"
@@ -24,7 +24,7 @@ func TestCutWithinAnAnswersHeader(t *testing.T) {
 		if err == nil {
 			resp.Body.Close()
 		}
-		if !isCut(err) {
+		if !IsCut(err) {
 			t.Errorf("after %q: %v is not taken for a cut", answer[:at], err)
 		}
 		server.Close()
