@@ -331,9 +331,6 @@ func TestUnknownRegistryIsBotheredOnce(t *testing.T) {
 		if s, err = r.Standing(t.Context(), []oci.Descriptor{d}, nil, nil); err != nil || s[d.Digest] != There {
 			t.Errorf("standing: %v, %v", s, err)
 		}
-		if known, err := r.Direct(t.Context()); known || err != nil {
-			t.Errorf("direct: %v, %v", known, err)
-		}
 	}
 	if got := begins.Load(); got != 1 {
 		t.Errorf("the registry was bothered %d times, want once", got)

@@ -17,18 +17,11 @@ var octets = map[string]string{"Content-Type": "application/octet-stream"}
 // pushSmall sends a blob in one request (spec, "Single POST"). Registries need not
 // know it: then it takes two more.
 func (r *Repository) pushSmall(ctx context.Context, d oci.Descriptor, from Source, w Watcher) (Way, error) {
-	if w, ok := from.(*window); ok {
-		p, err := w.slice(0, d.Size)
-		if err != nil {
-			return "", err
-		}
-		return Plain, r.pushBytes(ctx, d, p, silent{})
-	}
-	p, err := r.engine.budget.get(ctx, d.Size)
+	p, release, err := r.engine.buffer(ctx, from, 0, d.Size)
 	if err != nil {
 		return "", err
 	}
-	defer r.engine.budget.put(p)
+	defer release()
 	if err := from.ReadPart(ctx, 0, p); err != nil {
 		return "", err
 	}
