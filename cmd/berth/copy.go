@@ -1,7 +1,5 @@
 package main
 
-import "fmt"
-
 // copyImages is the command that copies images between registries.
 type copyImages struct {
 	Src  string   `arg:"" name:"src" placeholder:"SRC" help:"What to copy: HOST/REPOSITORY[:TAG][@DIGEST]. Without a tag it is latest."`
@@ -27,19 +25,13 @@ Examples:
 
 // Validate is called by kong.
 func (c *copyImages) Validate() (err error) {
-	if c.from, err = parsePlace(c.Src); err != nil {
+	if c.from, err = parseOrigin(c.Src); err != nil {
 		return err
-	}
-	if c.from.isFiles() {
-		return fmt.Errorf("%s is a path, and not HOST/REPOSITORY; what reads files is berth push", c.Src)
 	}
 	if c.to, err = parseTarget(c.Dst); err != nil {
 		return err
 	}
-	if err := checkMounts(c.From); err != nil {
-		return err
-	}
-	return c.check(c.from, c.to)
+	return c.check(c.from, c.to, c.From)
 }
 
 // Run copies.

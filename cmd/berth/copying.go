@@ -49,7 +49,12 @@ last line is {"event": "summary", "images", "blobs", "bytes", "seconds", ...},
 also of a copy that failed, which then has an "error".`
 
 // check refuses flags that make no sense for these places.
-func (f *copyFlags) check(from, to place) error {
+func (f *copyFlags) check(from, to place, mounts []string) error {
+	for _, name := range mounts {
+		if !oci.ValidName(name) {
+			return fmt.Errorf("--from: %q is not the name of a repository", name)
+		}
+	}
 	for _, p := range f.Platform {
 		if n := strings.Count(p, "/"); n < 1 || n > 2 || strings.HasPrefix(p, "/") || strings.HasSuffix(p, "/") {
 			return fmt.Errorf("%q is not a platform, such as linux/arm64", p)

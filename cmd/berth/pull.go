@@ -28,19 +28,25 @@ Examples:
 
 // Validate is called by kong.
 func (c *pull) Validate() (err error) {
-	if c.from, err = parsePlace(c.Src); err != nil {
+	if c.from, err = parseOrigin(c.Src); err != nil {
 		return err
-	}
-	if c.from.isFiles() {
-		return fmt.Errorf("%s is a path, and not HOST/REPOSITORY; what reads files is berth push", c.Src)
 	}
 	if c.to, err = parsePath(c.Dst); err != nil {
 		return err
 	}
-	return c.check(c.from, c.to)
+	return c.check(c.from, c.to, nil)
 }
 
 // Run pulls.
 func (c *pull) Run(t terminal) error {
 	return (&copying{copyFlags: c.copyFlags, verb: "pull", from: c.from, to: c.to}).run(t)
+}
+
+// parseOrigin reads where in a registry images are.
+func parseOrigin(text string) (place, error) {
+	p, err := parsePlace(text)
+	if err == nil && p.isFiles() {
+		err = fmt.Errorf("%s is a path, and not HOST/REPOSITORY; what reads files is berth push", text)
+	}
+	return p, err
 }

@@ -1,10 +1,6 @@
 package main
 
-import (
-	"fmt"
-
-	"github.com/berthregistry/berth/shared/oci"
-)
+import "fmt"
 
 // push is the command that brings images to a registry.
 type push struct {
@@ -38,10 +34,7 @@ func (c *push) Validate() (err error) {
 	if c.to, err = parseTarget(c.Dst); err != nil {
 		return err
 	}
-	if err := checkMounts(c.From); err != nil {
-		return err
-	}
-	return c.check(c.from, c.to)
+	return c.check(c.from, c.to, c.From)
 }
 
 // Run pushes.
@@ -61,14 +54,4 @@ func parseTarget(text string) (place, error) {
 		return place{}, fmt.Errorf("%s: an image keeps its digest, so give DST a tag or nothing", text)
 	}
 	return p, nil
-}
-
-// checkMounts refuses what names no repository.
-func checkMounts(names []string) error {
-	for _, name := range names {
-		if !oci.ValidName(name) {
-			return fmt.Errorf("--from: %q is not the name of a repository", name)
-		}
-	}
-	return nil
 }
