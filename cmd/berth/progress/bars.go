@@ -22,14 +22,14 @@ type bars struct {
 	mu    sync.Mutex
 	total *mpb.Bar // nil if nothing is moved
 	bytes int64
-	left  int // blobs to be moved
+	left  map[oci.Digest]bool // blobs to be moved
 	of    map[oci.Digest]*mpb.Bar
 }
 
 // Bars returns a display for a terminal.
 func Bars(out io.Writer, size Size) Display {
 	return &bars{
-		size: size, of: map[oci.Digest]*mpb.Bar{},
+		size: size, left: map[oci.Digest]bool{}, of: map[oci.Digest]*mpb.Bar{},
 		progress: mpb.New(mpb.WithOutput(out), mpb.WithAutoRefresh(), mpb.PopCompletedMode()),
 	}
 }
@@ -45,7 +45,10 @@ func (b *bars) Planned(p mirror.Plan) {
 	if len(p.Move) == 0 {
 		return
 	}
-	b.bytes, b.left = p.Bytes(), len(p.Move)
+	b.bytes = p.Bytes()
+	for _, d := range p.Move {
+		b.left[d.Digest] = true
+	}
 	left := decor.OnCompleteOrOnAbort(decor.AverageETA(decor.ET_STYLE_GO, decor.WC{W: 8}), "")
 	b.total = b.add("total", b.bytes, []decor.Decorator{left}, mpb.BarPriority(math.MaxInt), mpb.BarNoPop())
 }
@@ -90,12 +93,10 @@ func (b *bars) Moved(d oci.Descriptor, n int64) {
 	}
 }
 
-func (b *bars) Settled(d oci.Descriptor, how transfer.Way) {
+func (b *bars) Settled(d oci.Descriptor, _ transfer.Way) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if how == transfer.Direct || how == transfer.Plain {
-		b.left--
-	}
+	delete(b.left, d.Digest)
 	if bar, ok := b.of[d.Digest]; ok {
 		bar.SetTotal(d.Size, true)
 		delete(b.of, d.Digest)
@@ -114,7 +115,7 @@ func (b *bars) Close() {
 	for _, bar := range b.of {
 		bar.Abort(false)
 	}
-	if b.total != nil && b.left == 0 {
+	if b.total != nil && len(b.left) == 0 {
 		b.total.SetTotal(b.bytes, true)
 	} else if b.total != nil {
 		b.total.Abort(false)

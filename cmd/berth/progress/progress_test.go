@@ -119,6 +119,20 @@ func TestBars(t *testing.T) {
 	}
 }
 
+// Somebody else may have brought a blob by the time that we come to it.
+func TestBarsOfWhatIsThereAfterAll(t *testing.T) {
+	var out bytes.Buffer
+	d := progress.Bars(&out, size)
+	one := blob(1000)
+	d.Planned(mirror.Plan{Move: []oci.Descriptor{one}})
+	d.Settled(blob(1), transfer.There)
+	d.Settled(one, transfer.There)
+	d.Close()
+	if !strings.Contains(out.String(), " 1000 bytes") || strings.Contains(out.String(), "not done") {
+		t.Errorf("got %q", out.String())
+	}
+}
+
 // What fails before anything is known, or has nothing to do, shows nothing.
 func TestBarsOfNothing(t *testing.T) {
 	var out bytes.Buffer
