@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
 
@@ -34,7 +35,7 @@ func TestDaemonPushesThroughTheProxy(t *testing.T) {
 	}
 	repo := newRepo(t)
 	image := proxy(t).host + "/" + repo + ":" + tag
-	loadDocker(t, docker, image, func(file string, ref name.Tag) error { return tarball.WriteToFile(file, ref, img) })
+	loadDocker(t, docker, image, img)
 	run(t, "docker", append(docker, "push", "--quiet", image)...)
 	run(t, "docker", append(docker, "push", "--quiet", image)...) // all of it is there
 	run(t, "docker", append(docker, "rmi", "--force", image)...)
@@ -57,7 +58,7 @@ func TestDaemonSavesAndLoads(t *testing.T) {
 	img := newImage(t, 1<<10, 3<<20)
 	repo := newRepo(t)
 	image := "e2e.example/" + repo + ":" + tag
-	loadDocker(t, docker, image, func(file string, ref name.Tag) error { return tarball.WriteToFile(file, ref, img) })
+	loadDocker(t, docker, image, img)
 	saved, loaded := filepath.Join(dir, "saved.tar"), filepath.Join(dir, "loaded.tar")
 	run(t, "docker", append(docker, "save", "--output", saved, image)...)
 	run(t, "docker", append(docker, "rmi", "--force", image)...)
@@ -72,15 +73,15 @@ func TestDaemonSavesAndLoads(t *testing.T) {
 	run(t, "docker", append(docker, "inspect", want.String())...) // fails if there is no such image
 }
 
-// loadDocker has the daemon load an image from a file that write makes.
-func loadDocker(t *testing.T, docker []string, image string, write func(file string, ref name.Tag) error) {
+// loadDocker has the daemon load an image under a name.
+func loadDocker(t *testing.T, docker []string, image string, img v1.Image) {
 	t.Helper()
 	ref, err := name.NewTag(image)
 	if err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "image.tar")
-	must(t, "write an archive", write(file, ref))
+	must(t, "write an archive", tarball.WriteToFile(file, ref, img))
 	said := run(t, "docker", append(docker, "load", "--quiet", "--input", file)...)
 	if !strings.Contains(said, "Loaded image") {
 		t.Fatalf("docker load said %q", said)

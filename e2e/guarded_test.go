@@ -51,10 +51,8 @@ var scratch string
 func (g *guardedRegistry) run(ctx context.Context) error {
 	g.robots = map[string]account{}
 	var err error
-	if g.binary = binary; g.binary == "" {
-		if g.binary, err = berth.Build(ctx, scratch); err != nil {
-			return err
-		}
+	if g.binary, err = builtBerth(); err != nil {
+		return err
 	}
 	policy, err := filepath.Abs("policy.yaml")
 	if err != nil {

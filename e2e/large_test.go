@@ -11,10 +11,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -45,9 +43,8 @@ func TestProxyTakesALargeLayerFromEveryClient(t *testing.T) {
 		push func(t *testing.T, dir, image string)
 	}{
 		{"crane", func(t *testing.T, dir, image string) {
-			ref, err := name.ParseReference(image)
-			must(t, "parse a reference", err)
-			must(t, "crane push", account{host: ref.Context().RegistryStr()}.cranePush(t.Context(), dir, ref.Context().RepositoryStr()+":"+tag))
+			through := proxy(t)
+			must(t, "crane push", through.cranePush(t.Context(), dir, strings.TrimPrefix(image, through.host+"/")))
 		}},
 		{"skopeo", func(t *testing.T, dir, image string) {
 			run(t, "skopeo", append(skopeoCopy, "--dest-tls-verify=false", "oci:"+dir+":"+tag, "docker://"+image)...)
@@ -83,9 +80,7 @@ func TestDaemonPushesALargeLayer(t *testing.T) {
 	root, err := loadRoot(path)
 	must(t, "read the layout", err)
 	image := proxy(t).host + "/" + repo + ":" + tag
-	loadDocker(t, docker, image, func(file string, ref name.Tag) error {
-		return tarball.WriteToFile(file, ref, root.(v1.Image))
-	})
+	loadDocker(t, docker, image, root.(v1.Image))
 	run(t, "docker", append(docker, "push", "--quiet", image)...)
 	run(t, "docker", append(docker, "rmi", "--force", image)...)
 	checkLayers(t, pulled(t, repo))

@@ -31,11 +31,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	if url := os.Getenv("BERTH_E2E_URL"); url != "" {
-		host = strings.TrimSuffix(strings.TrimPrefix(url, "http://"), "/")
-		os.Exit(runTests(m))
-	}
-	code, err := runOnOwnServer(m)
+	code, err := runAll(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
@@ -43,14 +39,16 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func runOnOwnServer(m *testing.M) (code int, err error) {
-	dir, err := os.MkdirTemp("", "berth-e2e-")
-	if err != nil {
+func runAll(m *testing.M) (code int, err error) {
+	if scratch, err = os.MkdirTemp("", "berth-e2e-"); err != nil {
 		return 0, fmt.Errorf("make a scratch folder: %w", err)
 	}
-	defer os.RemoveAll(dir)
-	scratch = dir
-	server, err := startShared(context.Background(), dir)
+	defer os.RemoveAll(scratch)
+	if url := os.Getenv("BERTH_E2E_URL"); url != "" {
+		host = strings.TrimSuffix(strings.TrimPrefix(url, "http://"), "/")
+		return runTests(m), stopProxy()
+	}
+	server, err := startShared(context.Background(), scratch)
 	if err != nil {
 		return 0, err
 	}

@@ -16,18 +16,12 @@ var builtBerth = sync.OnceValues(func() (string, error) {
 	return berth.Build(context.Background(), scratch)
 })
 
-// berthCommand returns the path of the command.
-func berthCommand(t *testing.T) string {
+// runBerth runs the command and returns what it printed.
+func runBerth(t *testing.T, args ...string) string {
 	t.Helper()
 	path, err := builtBerth()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return path
-}
-
-// runBerth runs the command and returns what it printed.
-func runBerth(t *testing.T, args ...string) string {
-	t.Helper()
-	return run(t, berthCommand(t), args...)
+	return run(t, path, args...)
 }
