@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -10,9 +11,8 @@ import (
 
 // A Plan is what a copy has to do.
 type Plan struct {
-	Move      []oci.Descriptor // blobs whose bytes have to be moved
-	Place     []oci.Descriptor // manifests that have to be put, in their order
-	Manifests int              // all of them, also those that are there
+	Move  []oci.Descriptor // blobs whose bytes have to be moved
+	Place []oci.Descriptor // manifests that have to be put, in their order
 }
 
 // Bytes is the size of all that has to be moved.
@@ -24,19 +24,10 @@ func (p Plan) Bytes() (n int64) {
 }
 
 // largestFirst has the long ones begin early, so that they do not end alone.
-func largestFirst(a, b oci.Descriptor) int {
-	switch {
-	case a.Size > b.Size:
-		return -1
-	case a.Size < b.Size:
-		return 1
-	}
-	return 0
-}
+func largestFirst(a, b oci.Descriptor) int { return cmp.Compare(b.Size, a.Size) }
 
 // plan compares what is wanted with what stands.
-func (w *walk) plan(standing transfer.Standing) Plan {
-	p := Plan{Manifests: len(w.order)}
+func (w *walk) plan(standing transfer.Standing) (p Plan) {
 	for _, d := range w.blobs {
 		if _, stands := standing[d.Digest]; !stands {
 			p.Move = append(p.Move, d)
@@ -51,7 +42,7 @@ func (w *walk) plan(standing transfer.Standing) Plan {
 	return p
 }
 
-// all is every blob and manifest of the walk.
+// everything is every blob and manifest of the walk.
 func (w *walk) everything() []oci.Descriptor {
 	all := slices.Clone(w.blobs)
 	for _, n := range w.order {

@@ -152,7 +152,7 @@ func (r *Remote) PutManifest(ctx context.Context, d oci.Descriptor, raw []byte, 
 		}
 	}
 	if byDigest && len(tags) > 0 {
-		return r.tag(ctx, d, raw, tags)
+		return again(ctx, func() error { return r.tag(ctx, d, raw, tags) })
 	}
 	return nil
 }
