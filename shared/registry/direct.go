@@ -76,6 +76,7 @@ type delivery struct {
 	expires   time.Time
 
 	// What one request knows beside the item:
+	store blobs.Direct // where the bytes are
 	parts []blobs.Part // those that were there a moment ago, if they were listed
 	mine  bool         // the lease is its own
 }
@@ -112,9 +113,6 @@ func (r *Registry) delivery(ctx context.Context, repo, id string) (delivery, err
 	if err := r.rights.mayUpload(repo); err != nil {
 		return delivery{}, err
 	}
-	if _, err := r.direct(); err != nil {
-		return delivery{}, err
-	}
 	d, err := r.anyDelivery(ctx, repo, id)
 	if err == nil && d.by != r.sender() {
 		err = unknownUpload(id)
@@ -122,7 +120,8 @@ func (r *Registry) delivery(ctx context.Context, repo, id string) (delivery, err
 	return d, err
 }
 
-// anyDelivery reads a direct upload, whosever it is. Errors: oci.ErrUploadUnknown.
+// anyDelivery reads a direct upload, whosever it is. Errors: oci.ErrUploadUnknown,
+// oci.ErrUnsupported.
 func (r *Registry) anyDelivery(ctx context.Context, repo, id string) (delivery, error) {
 	if b, err := hex.DecodeString(id); err != nil || len(b) != len(uuid.UUID{}) || hex.EncodeToString(b) != id {
 		return delivery{}, unknownUpload(id)
@@ -135,18 +134,18 @@ func (r *Registry) anyDelivery(ctx context.Context, repo, id string) (delivery, 
 }
 
 // lastDelivery reads a direct upload, or what is left of it. It has no version
-// where there is none.
+// where there is none. Errors: oci.ErrUnsupported.
 func (r *Registry) lastDelivery(ctx context.Context, repo, id string) (delivery, error) {
+	store, err := r.direct()
+	if err != nil {
+		return delivery{}, err
+	}
 	item, err := r.table.Get(ctx, deliveryKey(repo, id))
 	if err != nil && !errors.Is(err, table.ErrAbsent) {
 		return delivery{}, fmt.Errorf("read upload: %w", err)
 	}
-	return asDelivery(repo, id, item), nil
-}
-
-func asDelivery(repo, id string, item table.Item) delivery {
 	return delivery{
-		repo: repo, id: id,
+		store: store, repo: repo, id: id,
 		version:   item.Version,
 		state:     direct.State(item.Str(attrState)),
 		by:        item.Str(attrBy),
@@ -162,19 +161,27 @@ func asDelivery(repo, id string, item table.Item) delivery {
 		lease:     time.UnixMilli(item.Num(attrLease)),
 		found:     oci.Digest(item.Str(attrFound)),
 		expires:   item.Expires,
-	}
+	}, nil
 }
 
 // seen holds while the upload is as it was read.
 func (d delivery) seen() table.Condition { return upload{version: d.version}.seen() }
 
+// put replaces a direct upload that is as it was read. Of these attributes it
+// writes those that say something.
+func (d delivery) put(as direct.State, more ...table.Attr) table.Action {
+	attrs := append([]table.Attr{
+		table.S(attrState, string(as)), table.S(attrBy, d.by),
+		table.S(attrDigest, string(d.digest)), table.N(attrSize, d.size), table.N(attrPartSize, d.partSize),
+	}, more...)
+	attrs = slices.DeleteFunc(attrs, func(a table.Attr) bool { return a.Kind == table.KindS && a.Str() == "" })
+	return table.Put(deliveryKey(d.repo, d.id), attrs...).When(d.seen())
+}
+
 // deliver is the put of a direct upload that takes parts.
 func (r *Registry) deliver(d delivery) table.Action {
-	put := table.Put(deliveryKey(d.repo, d.id), given(
-		table.S(attrState, string(direct.Open)), table.S(attrBy, d.by),
-		table.S(attrDigest, string(d.digest)), table.N(attrSize, d.size), table.N(attrPartSize, d.partSize),
-		table.S(attrObject, d.object), table.S(attrMultipart, d.multipart), table.N(attrBegun, d.begun.Unix()))...)
-	return put.When(d.seen()).Until(r.until(d))
+	return d.put(direct.Open,
+		table.S(attrObject, d.object), table.S(attrMultipart, d.multipart), table.N(attrBegun, d.begun.Unix())).Until(r.until(d))
 }
 
 // until is when an upload is over that somebody works on now. However long that
@@ -191,16 +198,7 @@ func (r *Registry) until(d delivery) time.Time {
 // conclude is the put of a direct upload that is done or has failed. It names no
 // object any more: whoever reads it cannot harm what was published.
 func (r *Registry) conclude(d delivery, as direct.State, found oci.Digest) table.Action {
-	put := table.Put(deliveryKey(d.repo, d.id), given(
-		table.S(attrState, string(as)), table.S(attrBy, d.by),
-		table.S(attrDigest, string(d.digest)), table.N(attrSize, d.size), table.N(attrPartSize, d.partSize),
-		table.N(attrVerified, d.verified), table.S(attrFound, string(found)))...)
-	return put.When(d.seen()).Until(r.now().Add(doneLife))
-}
-
-// given are those attributes that say something.
-func given(attrs ...table.Attr) []table.Attr {
-	return slices.DeleteFunc(attrs, func(a table.Attr) bool { return a.Kind == table.KindS && a.Str() == "" })
+	return d.put(as, table.N(attrVerified, d.verified), table.S(attrFound, string(found))).Until(r.now().Add(doneLife))
 }
 
 // status says how far a direct upload is, but for its parts.

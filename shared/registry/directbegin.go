@@ -32,8 +32,7 @@ func (r *Registry) BeginDirect(ctx context.Context, repo string, b direct.Begin)
 	if err := r.rights.mayBegin(repo); err != nil {
 		return direct.Begun{}, err
 	}
-	store, err := r.direct()
-	if err != nil {
+	if _, err := r.direct(); err != nil {
 		return direct.Begun{}, err
 	}
 	ctx, cancel := unbroken(ctx)
@@ -53,7 +52,7 @@ func (r *Registry) BeginDirect(ctx context.Context, repo string, b direct.Begin)
 			missing = append(missing, i)
 		}
 	}
-	c := courier{r, store, repo, max(1, listed/max(1, len(missing)))}
+	c := courier{r, repo, max(1, listed/max(1, len(missing)))}
 	err = sideBySide(ctx, missing, func(ctx context.Context, i int) (err error) {
 		out.Blobs[i].State, out.Blobs[i].Upload, err = c.bring(ctx, b.Blobs[i])
 		return err
@@ -132,9 +131,8 @@ func (r *Registry) shown(ctx context.Context, repo string, nodes []node) (map[no
 // A courier looks after blobs of one Begin.
 type courier struct {
 	*Registry
-	store blobs.Direct
-	repo  string
-	list  int // parts of each upload
+	repo string
+	list int // parts of each upload
 }
 
 // bring says how a blob that is not here comes here.
@@ -202,11 +200,11 @@ func (c courier) resume(ctx context.Context, d delivery) (direct.Status, error) 
 	if d.state != direct.Open {
 		return d.status(), nil
 	}
-	s, err := c.offer(ctx, c.store, d)
+	s, err := c.offer(ctx, d)
 	if err != nil {
 		return s, err
 	}
-	parts, more, err := d.received(ctx, c.store, 0)
+	parts, more, err := d.received(ctx, 0)
 	s.Received, s.Next = page(parts, more, c.list)
 	return s, err
 }
@@ -214,14 +212,14 @@ func (c courier) resume(ctx context.Context, d delivery) (direct.Status, error) 
 // anew begins an upload in the place of one that is over, if there was one.
 func (c courier) anew(ctx context.Context, old delivery, w direct.Wanted) (direct.Status, error) {
 	d := delivery{
-		repo: c.repo, id: old.id, version: old.version, state: direct.Open, by: c.sender(),
+		store: old.store, repo: c.repo, id: old.id, version: old.version, state: direct.Open, by: c.sender(),
 		digest: w.Digest, size: w.Size, partSize: c.measures.partSize(w.Size), object: blobObject(c.repo, uuid.NewString()),
 		begun: c.now(),
 	}
 	if d.size < 0 || d.size > d.partSize || d.digest == "" || oci.AlgorithmOf(d.digest) != oci.SHA256 {
 		// Otherwise the blob is one PUT, which the store holds to the digest.
 		var err error
-		if d.multipart, err = c.store.BeginParts(ctx, d.object); err != nil {
+		if d.multipart, err = d.store.BeginParts(ctx, d.object); err != nil {
 			return direct.Status{}, fmt.Errorf("begin upload: %w", err)
 		}
 	}
@@ -237,7 +235,7 @@ func (c courier) anew(ctx context.Context, old delivery, w direct.Wanted) (direc
 	}
 	// A crash here leaves what the old upload had, marked.
 	c.abandon(ctx, old)
-	return c.offer(ctx, c.store, d)
+	return c.offer(ctx, d)
 }
 
 // abandon removes what a direct upload has in the blob store that no item names
@@ -250,12 +248,12 @@ func (r *Registry) abandon(ctx context.Context, d delivery) {
 
 // offer is the status of an upload that takes parts, with where the only one goes
 // if that can be said already.
-func (r *Registry) offer(ctx context.Context, store blobs.Direct, d delivery) (direct.Status, error) {
+func (r *Registry) offer(ctx context.Context, d delivery) (direct.Status, error) {
 	s := d.status()
 	if d.multipart != "" {
 		return s, nil
 	}
-	whole, err := r.target(ctx, store, d, direct.Part{Number: 1, Size: d.size, SHA256: d.digest.Encoded()})
+	whole, err := r.target(ctx, d, direct.Part{Number: 1, Size: d.size, SHA256: d.digest.Encoded()})
 	whole.Number = 0
 	s.Put = &whole
 	return s, err

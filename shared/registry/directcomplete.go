@@ -82,13 +82,9 @@ func (d delivery) mayEndAs(c direct.Complete) error {
 // claimDelivery settles what an upload ends as, once all its parts are there, and
 // takes the lease if this request goes on. A crash behind it leaves an upload that
 // the same request, sent again, goes on with; so does a verification.
-func (r *Registry) claimDelivery(ctx context.Context, d delivery, c direct.Complete) (delivery, error) {
+func (r *Registry) claimDelivery(ctx context.Context, d delivery, c direct.Complete) (_ delivery, err error) {
 	d.digest, d.size, d.remember = c.Digest, c.Size, r.remembers()
-	store, err := r.direct()
-	if err != nil {
-		return d, err
-	}
-	d.parts, err = r.allParts(ctx, store, d)
+	d.parts, err = r.allParts(ctx, d)
 	if errors.Is(err, blobs.ErrUploadLost) {
 		err = oci.ErrUploadUnknown.With(nil, "what was sent is lost, begin anew")
 	}
@@ -123,12 +119,12 @@ func (r *Registry) advance(ctx context.Context, d delivery, change table.Action)
 // allParts returns the parts of an upload, in order. It fails with
 // oci.ErrUploadInvalid unless they make a blob of its size. Errors wrap
 // blobs.ErrUploadLost where there are none any more.
-func (r *Registry) allParts(ctx context.Context, store blobs.Direct, d delivery) ([]blobs.Part, error) {
+func (r *Registry) allParts(ctx context.Context, d delivery) ([]blobs.Part, error) {
 	var all []blobs.Part
 	for after, more := 0, true; more; {
 		var parts []blobs.Part
 		var err error
-		if parts, more, err = d.received(ctx, store, after); err != nil {
+		if parts, more, err = d.received(ctx, after); err != nil {
 			return nil, err
 		}
 		if len(parts) == 0 {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/berthregistry/berth/shared/blobs"
@@ -23,13 +24,9 @@ func (r *Registry) SignParts(ctx context.Context, repo, id string, s direct.Sign
 	if err != nil {
 		return direct.Signed{}, err
 	}
-	store, err := r.direct()
-	if err != nil {
-		return direct.Signed{}, err
-	}
 	out := direct.Signed{Parts: make([]direct.Target, len(s.Parts))}
 	for i, p := range s.Parts {
-		if out.Parts[i], err = r.target(ctx, store, d, p); err != nil {
+		if out.Parts[i], err = r.target(ctx, d, p); err != nil {
 			return direct.Signed{}, err
 		}
 	}
@@ -54,43 +51,32 @@ func (r *Registry) renew(ctx context.Context, d delivery) error {
 }
 
 // target says where a part goes. It makes no call.
-func (r *Registry) target(ctx context.Context, store blobs.Direct, d delivery, p direct.Part) (direct.Target, error) {
+func (r *Registry) target(ctx context.Context, d delivery, p direct.Part) (direct.Target, error) {
 	sum, err := hex.DecodeString(p.SHA256)
 	if err != nil {
 		return direct.Target{}, oci.ErrUploadInvalid.With(nil, "part %d has no SHA-256", p.Number)
 	}
 	t := direct.Target{Number: p.Number, Expires: r.now().Add(r.partLife)}
-	if d.multipart == "" {
-		if p.Number != 1 || p.Size != d.size || p.SHA256 != d.digest.Encoded() {
-			return direct.Target{}, oci.ErrUploadInvalid.With(map[string]int{"part": p.Number}, "the upload has one part, which is the blob")
-		}
-		url, header, err := store.MarkedURL(ctx, d.object, d.size, sum, r.partLife)
-		if err != nil {
-			return direct.Target{}, fmt.Errorf("sign upload: %w", err)
-		}
-		t.URL, t.Header = url, single(header)
-		return t, nil
-	}
-	if d.size >= 0 && p.Size > d.size {
+	var header http.Header
+	switch {
+	case d.multipart != "" && d.size >= 0 && p.Size > d.size:
 		return direct.Target{}, oci.ErrUploadInvalid.With(map[string]int{"part": p.Number}, "part %d is larger than the blob", p.Number)
+	case d.multipart != "":
+		part := blobs.Part{Number: p.Number, Size: p.Size, SHA256: sum}
+		t.URL, header, err = d.store.PartURL(ctx, d.object, d.multipart, part, r.partLife)
+	case p.Number != 1 || p.Size != d.size || p.SHA256 != d.digest.Encoded():
+		return direct.Target{}, oci.ErrUploadInvalid.With(map[string]int{"part": p.Number}, "the upload has one part, which is the blob")
+	default:
+		t.URL, header, err = d.store.MarkedURL(ctx, d.object, d.size, sum, r.partLife)
 	}
-	url, header, err := store.PartURL(ctx, d.object, d.multipart, blobs.Part{Number: p.Number, Size: p.Size, SHA256: sum}, r.partLife)
 	if err != nil {
 		return direct.Target{}, fmt.Errorf("sign part: %w", err)
 	}
-	t.URL, t.Header = url, single(header)
-	return t, nil
-}
-
-// single is a header whose fields have one value each.
-func single(header map[string][]string) map[string]string {
-	out := make(map[string]string, len(header))
-	for name, values := range header {
-		if len(values) > 0 {
-			out[name] = values[0]
-		}
+	t.Header = make(map[string]string, len(header))
+	for name := range header { // of one value each
+		t.Header[name] = header.Get(name)
 	}
-	return out
+	return t, nil
 }
 
 // DirectStatus says how far an upload is, with the parts that have a higher number
@@ -105,11 +91,7 @@ func (r *Registry) DirectStatus(ctx context.Context, repo, id string, after int)
 	if d.state != direct.Open {
 		return s, nil
 	}
-	store, err := r.direct()
-	if err != nil {
-		return direct.Status{}, err
-	}
-	parts, more, err := d.received(ctx, store, after)
+	parts, more, err := d.received(ctx, after)
 	if errors.Is(err, blobs.ErrUploadLost) {
 		return r.settled(ctx, repo, id)
 	}
@@ -132,15 +114,15 @@ func (r *Registry) settled(ctx context.Context, repo, id string) (direct.Status,
 
 // received returns parts of an upload that are in the blob store, and whether
 // there are more. Errors wrap blobs.ErrUploadLost.
-func (d delivery) received(ctx context.Context, store blobs.Direct, after int) ([]blobs.Part, bool, error) {
+func (d delivery) received(ctx context.Context, after int) ([]blobs.Part, bool, error) {
 	if d.multipart != "" {
-		parts, more, err := store.Parts(ctx, d.object, d.multipart, after)
+		parts, more, err := d.store.Parts(ctx, d.object, d.multipart, after)
 		if err != nil {
 			err = fmt.Errorf("list parts: %w", err)
 		}
 		return parts, more, err
 	}
-	size, _, err := store.Stat(ctx, d.object)
+	size, _, err := d.store.Stat(ctx, d.object)
 	switch {
 	case errors.Is(err, blobs.ErrAbsent) || err == nil && after > 0:
 		return nil, false, nil

@@ -74,7 +74,7 @@ func (v *verification) inOrder(ctx context.Context, use func([]byte) error) erro
 	var reading sync.WaitGroup
 	defer reading.Wait()
 	defer cancel()
-	key, size := v.object, v.size // the rest of it changes at each checkpoint
+	store, key, size := v.store, v.object, v.size // the rest of it changes at each checkpoint
 	var queue []span
 	var free [][]byte
 	for next := v.verified; ; {
@@ -83,7 +83,7 @@ func (v *verification) inOrder(ctx context.Context, use func([]byte) error) erro
 			s.buf, free = buffer(free, v.measures.span)
 			s.buf = s.buf[:min(v.measures.span, size-next)]
 			next += int64(len(s.buf))
-			reading.Go(func() { s.done <- v.store.ReadAt(ctx, key, s.buf, offset) })
+			reading.Go(func() { s.done <- store.ReadAt(ctx, key, s.buf, offset) })
 			queue = append(queue, s)
 		}
 		if len(queue) == 0 {

@@ -101,16 +101,10 @@ func (r *Registry) verifyDelivery(ctx context.Context, d delivery) (delivery, er
 	if d.lease.After(r.now()) && !d.mine {
 		return d, nil
 	}
-	v := verification{Registry: r, delivery: d}
-	var err error
-	if v.store, err = r.direct(); err != nil {
-		return d, err
-	}
-	err = v.run(ctx)
-	switch {
+	v := verification{r, d}
+	switch err := v.run(ctx); {
 	case errors.Is(err, errElsewhere):
-		now, err := r.anyDelivery(ctx, d.repo, d.id)
-		return now, err
+		return r.anyDelivery(ctx, d.repo, d.id)
 	case err != nil:
 		return d, err
 	}
@@ -122,7 +116,6 @@ func (r *Registry) verifyDelivery(ctx context.Context, d delivery) (delivery, er
 type verification struct {
 	*Registry
 	delivery
-	store blobs.Direct
 }
 
 // run takes the lease, finds out what the object hashes to, and ends the upload.
@@ -265,7 +258,7 @@ func (v *verification) join(ctx context.Context) error {
 	for n := 1; ; n++ {
 		if parts == nil {
 			var err error
-			parts, err = v.allParts(ctx, v.store, v.delivery)
+			parts, err = v.allParts(ctx, v.delivery)
 			switch {
 			case errors.Is(err, blobs.ErrUploadLost):
 				return nil // whoever asks for the object next knows

@@ -10,12 +10,18 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/berthregistry/berth/shared/blobs/blobstest"
 	"github.com/berthregistry/berth/shared/registry"
 	"github.com/berthregistry/berth/shared/table"
 	tablestore "github.com/berthregistry/berth/shared/table/local"
 )
 
 const upload = "0123456789abcdef0123456789abcdef"
+
+// verifierOf is one whose store is empty.
+func verifierOf(items table.Store, log *slog.Logger) func(context.Context, Verification) error {
+	return verifier(registry.New(items, blobstest.NewMemory(blobstest.MemoryOptions{}), registry.Options{}), log)
+}
 
 // The function takes what the invoker sends.
 func TestVerificationIsTheEvent(t *testing.T) {
@@ -34,7 +40,7 @@ func TestVerifierOfWhatIsOver(t *testing.T) {
 	}
 	t.Cleanup(func() { items.Close() })
 	var out bytes.Buffer
-	verify := verifier(registry.New(items, nil, registry.Options{}), NewLog(&out, slog.LevelInfo))
+	verify := verifierOf(items, NewLog(&out, slog.LevelInfo))
 	for _, id := range []string{upload, "", "../" + upload} {
 		if err := verify(invocation(t.Context(), "one"), Verification{"team/app", id}); err != nil {
 			t.Errorf("upload %q: %v", id, err)
@@ -56,7 +62,7 @@ func (broken) Get(context.Context, table.Key) (table.Item, error) {
 // What may pass is a failure that Lambda is told of, so that the event comes
 // again; and a line of the log, which Lambda's runtime writes, says which upload.
 func TestVerifierFails(t *testing.T) {
-	verify := verifier(registry.New(broken{}, nil, registry.Options{}), slog.New(slog.DiscardHandler))
+	verify := verifierOf(broken{}, slog.New(slog.DiscardHandler))
 	err := verify(t.Context(), Verification{"team/app", upload})
 	if err == nil || !strings.Contains(err.Error(), "verify upload "+upload+" to team/app: ") || !strings.Contains(err.Error(), "no table today") {
 		t.Errorf("got %v", err)
