@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/berthregistry/berth/shared/blobs"
@@ -57,7 +56,7 @@ func (r *Registry) target(ctx context.Context, d delivery, p direct.Part) (direc
 		return direct.Target{}, oci.ErrUploadInvalid.With(nil, "part %d has no SHA-256", p.Number)
 	}
 	t := direct.Target{Number: p.Number, Expires: r.now().Add(r.partLife)}
-	var header http.Header
+	var header map[string][]string
 	switch {
 	case d.multipart != "" && d.size >= 0 && p.Size > d.size:
 		return direct.Target{}, oci.ErrUploadInvalid.With(map[string]int{"part": p.Number}, "part %d is larger than the blob", p.Number)
@@ -73,8 +72,8 @@ func (r *Registry) target(ctx context.Context, d delivery, p direct.Part) (direc
 		return direct.Target{}, fmt.Errorf("sign part: %w", err)
 	}
 	t.Header = make(map[string]string, len(header))
-	for name := range header { // of one value each
-		t.Header[name] = header.Get(name)
+	for name, values := range header {
+		t.Header[name] = values[0] // there are no more
 	}
 	return t, nil
 }
