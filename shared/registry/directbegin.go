@@ -194,8 +194,8 @@ func (d delivery) goesOn(w direct.Wanted, now time.Time) bool {
 	return d.state == direct.Verifying || d.state == direct.Open && d.size == w.Size
 }
 
-// resume is the answer to who goes on with an upload: how far it is. Errors wrap
-// blobs.ErrUploadLost.
+// resume is the answer to who goes on with an upload: how far it is. They have time
+// to find what is missing. Errors wrap blobs.ErrUploadLost.
 func (c courier) resume(ctx context.Context, d delivery) (direct.Status, error) {
 	if d.state != direct.Open {
 		return d.status(), nil
@@ -205,8 +205,11 @@ func (c courier) resume(ctx context.Context, d delivery) (direct.Status, error) 
 		return s, err
 	}
 	parts, more, err := d.received(ctx, 0)
+	if err != nil {
+		return s, err
+	}
 	s.Received, s.Next = page(parts, more, c.list)
-	return s, err
+	return s, c.renew(ctx, d)
 }
 
 // anew begins an upload in the place of one that is over, if there was one.

@@ -119,6 +119,25 @@ func TestDirectResume(t *testing.T) {
 	q.leaves(1)
 }
 
+// TestDirectResumeLate: who goes on with an upload that is nearly over has the time
+// to find what is missing, and to send it where they were told.
+func TestDirectResumeLate(t *testing.T) {
+	for _, body := range [][]byte{parcel, crate} {
+		c := newClock()
+		q := newTinyQuay(t, registry.Options{Now: c.now})
+		first := q.upload(wanted(body))
+		c.pass(48*time.Hour - time.Minute)
+		s := q.upload(wanted(body))
+		c.pass(30 * time.Minute)
+		if err := q.sendParts(s, body, 20); err != nil || s.ID != first.ID {
+			t.Errorf("send to %s: %v, want it to go to %s", s.ID, err, first.ID)
+		}
+		if s, err := q.complete(s.ID, s.Digest, len(body)); err != nil || s.State != direct.Done {
+			t.Errorf("got %+v, %v, want it done", s, err)
+		}
+	}
+}
+
 // TestDirectPages: parts are listed in pages, in the answer to who begins as well.
 func TestDirectPages(t *testing.T) {
 	q := newTinyQuay(t, registry.Options{})

@@ -182,6 +182,13 @@ func (m *model) until(u *modelled) time.Time {
 	return m.Add(48 * time.Hour)
 }
 
+// renew is what it does to an upload to be worked on.
+func (m *model) renew(u *modelled) {
+	if end := m.until(u); !end.Before(u.end.Add(time.Hour)) {
+		u.end = end
+	}
+}
+
 func (m *model) begin(who string, body []byte) string {
 	w := wanted(body)
 	if m.IntN(3) == 0 {
@@ -207,6 +214,7 @@ func (m *model) begin(who string, body []byte) string {
 		m.expect("upload, verifying", b.Upload.State, direct.Verifying)
 		return what
 	case u != nil && !u.end.Before(m.Time) && u.state == direct.Open && u.size == w.Size && (u.one || !u.gone):
+		m.renew(u)
 		m.expect("resumed", b.Upload.Received, u.received())
 		return what
 	}
@@ -261,9 +269,7 @@ func (m *model) put(u *modelled, known bool) string {
 		m.refused("another part", err, oci.ErrUploadInvalid)
 		return what
 	}
-	if end := m.until(u); !end.Before(u.end.Add(time.Hour)) {
-		u.end = end
-	}
+	m.renew(u)
 	if u.one && u.parts[1] != nil || !u.one && u.gone {
 		m.expect("refused by the store", errors.As(err, &answer), true)
 		return what
