@@ -125,6 +125,24 @@ func TestARegistryThatRefuses(t *testing.T) {
 	p.want(http.StatusNotFound, "GET", at, nil)
 }
 
+// One whose tokens are refused says so also to who sends a blob in one request,
+// whose login is the engine's.
+func TestARegistryThatLetsNobodyIn(t *testing.T) {
+	p := newPair(t, "plain", 0)
+	p.fault(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path != "/token" {
+			w.Header().Set("Www-Authenticate", `Bearer realm="http://`+r.Host+`/token",service="s"`)
+		}
+		w.WriteHeader(http.StatusUnauthorized)
+		return true
+	})
+	blob, d := blobOf(10)
+	resp, raw := p.do("POST", p.proxy+"/v2/team/app/blobs/uploads/?digest="+string(d), bytes.NewReader(blob))
+	if resp.StatusCode != http.StatusForbidden || !strings.Contains(string(raw), "berth login") {
+		t.Errorf("got %d %s", resp.StatusCode, raw)
+	}
+}
+
 type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }

@@ -127,7 +127,8 @@ func withoutURL(err error) error {
 	}
 	var login *errcode.ErrorResponse // of where tokens come from
 	if errors.As(err, &login) {
-		err = fmt.Errorf("log in at %s: status %d", login.URL.Host, login.StatusCode)
+		answer := &errcode.ErrorResponse{Method: login.Method, URL: bare(login.URL), StatusCode: login.StatusCode, Errors: login.Errors}
+		err = fmt.Errorf("log in at %s: %w", login.URL.Host, answer)
 		if r := (&refusal{status: login.StatusCode}); r.passing() {
 			return &unanswered{err}
 		}
