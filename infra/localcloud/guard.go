@@ -20,8 +20,8 @@ import (
 // environment has signed outlive it, as on AWS.
 type principals struct {
 	root    aws.Credentials // what all sessions get; none: each has its own
-	byKey   sync.Map // of iam.Principal: the sessions of functions
-	callers sync.Map // of sts.Principal: whoever else there is in the account
+	byKey   sync.Map        // of iam.Principal: the sessions of functions
+	callers sync.Map        // of sts.Principal: whoever else there is in the account
 }
 
 func (p *principals) find(accessKeyID string) (iam.Principal, bool) {
