@@ -363,28 +363,24 @@ func TestDirectOutOfTime(t *testing.T) {
 	})
 }
 
-// stumbling is a store that cannot read on from a place. It counts the other reads.
-type stumbling struct {
-	*blobstest.Memory
-	place int64 // -1: it can
-	reads atomic.Int64
-}
-
-func (s *stumbling) ReadAt(ctx context.Context, key string, p []byte, off int64) error {
-	if off == s.place {
-		return tabletest.ErrFault
-	}
-	s.reads.Add(1)
-	return s.Memory.ReadAt(ctx, key, p, off)
-}
-
 // TestDirectCheckpoint: what was hashed in two runs is hashed right, by both
 // algorithms, several ranges at once.
 func TestDirectCheckpoint(t *testing.T) {
 	body := payload(36*mib + 3)
 	for _, a := range []oci.Algorithm{oci.SHA256, oci.SHA512} {
 		memory := blobstest.NewMemory(blobstest.MemoryOptions{MaxSum: -1})
-		store := &stumbling{Memory: memory, place: 24 * mib}
+		broken := int64(24 * mib)
+		var reads atomic.Int64
+		store := blobstest.Faulty(memory, func(c blobstest.Call) blobstest.Fault {
+			if c.Kind != blobstest.ReadAt {
+				return blobstest.Proceed()
+			}
+			if c.Offset == broken {
+				return blobstest.FailBefore(tabletest.ErrFault)
+			}
+			reads.Add(1)
+			return blobstest.Proceed()
+		})
 		q := quay{newTeamOn(t, newMemTable(), store, registry.Options{}), memory}
 		s := q.upload(direct.Wanted{Digest: a.Sum(body), Size: int64(len(body))})
 		if err := q.sendParts(s, body, s.PartSize); err != nil {
@@ -394,15 +390,15 @@ func TestDirectCheckpoint(t *testing.T) {
 			t.Fatalf("got %v, want the fault", err)
 		}
 		now, err := q.status(s.ID, 0)
-		if err != nil || now.State != direct.Verifying || now.Verified != store.place {
-			t.Fatalf("got %+v, %v, want %d bytes verified", now, err, store.place)
+		if err != nil || now.State != direct.Verifying || now.Verified != broken {
+			t.Fatalf("got %+v, %v, want %d bytes verified", now, err, broken)
 		}
-		store.place = -1
-		store.reads.Store(0)
+		broken = -1
+		reads.Store(0)
 		if s, err := q.complete(s.ID, s.Digest, len(body)); err != nil || s.State != direct.Done {
 			t.Errorf("got %+v, %v", s, err)
 		}
-		if got := store.reads.Load(); got != 2 { // 8 MiB each
+		if got := reads.Load(); got != 2 { // 8 MiB each
 			t.Errorf("%d more reads, want 2", got)
 		}
 		q.serves(s.Digest, body)

@@ -38,8 +38,9 @@ const (
 
 // A Call is one call of a store, as a hook sees it.
 type Call struct {
-	Kind Kind
-	Key  string
+	Kind   Kind
+	Key    string
+	Offset int64 // of a ReadAt
 }
 
 // A Fault is what happens to a call. The zero Fault lets it proceed.
@@ -92,9 +93,13 @@ var (
 	_ blobs.Locator = (*faultyLocator)(nil)
 )
 
-// do carries the call out as far as its fault allows.
 func (f *faulty) do(kind Kind, key string, call func() error) error {
-	fault := f.hook(Call{kind, key})
+	return f.meet(Call{Kind: kind, Key: key}, call)
+}
+
+// meet carries the call out as far as its fault allows.
+func (f *faulty) meet(c Call, call func() error) error {
+	fault := f.hook(c)
 	if fault.err == nil {
 		return call()
 	}
@@ -122,7 +127,7 @@ func (f *faulty) Put(ctx context.Context, key string, body []byte) error {
 }
 
 func (f *faulty) Append(ctx context.Context, u blobs.Upload, r io.Reader) (blobs.Upload, error) {
-	fault := f.hook(Call{Append, u.Key})
+	fault := f.hook(Call{Kind: Append, Key: u.Key})
 	switch {
 	case fault.err == nil:
 		return f.store.Append(ctx, u, r)

@@ -73,7 +73,7 @@ func (f *faultyDirect) Sum(ctx context.Context, key string, size int64) (sha256 
 }
 
 func (f *faultyDirect) ReadAt(ctx context.Context, key string, p []byte, offset int64) error {
-	return f.do(ReadAt, key, func() error { return f.direct.ReadAt(ctx, key, p, offset) })
+	return f.meet(Call{ReadAt, key, offset}, func() error { return f.direct.ReadAt(ctx, key, p, offset) })
 }
 
 func (f *faultyDirect) Keep(ctx context.Context, key string) error {
