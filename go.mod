@@ -13,6 +13,7 @@ require (
 	github.com/aws/aws-sdk-go-v2/service/dynamodb v1.68.0 // the table on AWS; later ones build 0.6 MB of schemas at each cold start
 	github.com/aws/aws-sdk-go-v2/service/dynamodbstreams v1.41.0 // what changed in it; see the line above
 	github.com/aws/aws-sdk-go-v2/service/s3 v1.114.7 // the blobs on AWS
+	github.com/aws/aws-sdk-go-v2/service/sqs v1.52.10 // where changes end that could not be announced, for whoever types berth redrive
 	github.com/aws/aws-sdk-go-v2/service/ssm v1.79.3 // where the key that signs tokens is kept; later ones build 1.4 MB of schemas at each cold start
 	github.com/aws/aws-sdk-go-v2/service/sts v1.51.8 // who a principal of AWS is
 	github.com/aws/smithy-go v1.28.8 // the errors of the three
@@ -62,7 +63,14 @@ require (
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/exp v0.0.0-20240823005443-9b4947da3948 // indirect
 	golang.org/x/oauth2 v0.37.0 // indirect
+	golang.org/x/text v0.43.0 // indirect
 	google.golang.org/genproto/googleapis/api v0.0.0-20240826202546-f6391c0de4c7 // indirect
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20240826202546-f6391c0de4c7 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
+)
+
+// What only tests need.
+require (
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // holds events to their schemas
+	github.com/standard-webhooks/standard-webhooks/libraries v0.0.1 // verifies our signatures as receivers do
 )

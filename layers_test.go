@@ -65,8 +65,13 @@ var layers = map[string]layer{
 	"shared/transfer": {may: []string{"shared/direct", "shared/oci"}},
 	"shared/layout":   {may: []string{"shared/oci", "shared/transfer"}, never: []string{"net/http"}},
 	"shared/mirror":   {may: []string{"shared/oci", "shared/transfer"}},
-	"shared/proxy":    {may: []string{"shared/chunk", "shared/oci", "shared/transfer"}},
+	"shared/proxy":    {may: []string{"shared/absent", "shared/chunk", "shared/oci", "shared/transfer"}},
 
+	// What changed becomes an event. Who takes it is outside.
+	"shared/announce":         {may: []string{"shared/oci", "shared/registry", "shared/table"}, never: []string{"net/http"}},
+	"shared/announce/webhook": {may: []string{"shared/announce", "shared/table"}},
+
+	"shared/absent":       {may: []string{"shared/oci"}}, // for clients of any kind, so it knows little
 	"shared/chunk":        {may: []string{"shared/oci"}},
 	"shared/distribution": {may: []string{"shared/access", "shared/chunk", "shared/direct", "shared/oci", "shared/registry"}},
 	"shared/gateway":      {aws: true}, // for the events of Lambda; it has never heard of a registry
@@ -94,6 +99,7 @@ var layers = map[string]layer{
 	"infra/localcloud/iam":       {aws: true}, // it signs as AWS does, and verifies
 	"infra/localcloud/parameter": {},          // SSM's parameter store
 	"infra/localcloud/queue":     {},          // events of Lambda that nobody waits for
+	"infra/localcloud/bus":       {},          // EventBridge, its rules and what they lead to
 	"infra/localcloud/sts":       {may: []string{"infra/localcloud/iam"}, aws: true},
 
 	"cmd/...":     {may: []string{"shared/...", "cmd/..."}, aws: true},

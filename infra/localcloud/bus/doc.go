@@ -1,0 +1,2 @@
+// Package bus stands for EventBridge.
+package bus
