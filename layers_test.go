@@ -93,13 +93,14 @@ var layers = map[string]layer{
 	"infra/localcloud":          {may: []string{"infra/localcloud/...", "shared/access/document", "shared/access/ledger", "shared/table/dynamo"}, aws: true},
 	"infra/localcloud/template": {never: []string{"net/http"}},
 
-	"infra/localcloud/stream":    {aws: true},
+	"infra/localcloud/pattern":   {}, // which events are chosen
+	"infra/localcloud/stream":    {may: []string{"infra/localcloud/pattern"}, aws: true},
 	"infra/localcloud/lambda":    {},
 	"infra/localcloud/httpapi":   {},
-	"infra/localcloud/iam":       {aws: true}, // it signs as AWS does, and verifies
-	"infra/localcloud/parameter": {},          // SSM's parameter store
-	"infra/localcloud/queue":     {},          // events of Lambda that nobody waits for
-	"infra/localcloud/bus":       {},          // EventBridge, its rules and what they lead to
+	"infra/localcloud/iam":       {aws: true},                                 // it signs as AWS does, and verifies
+	"infra/localcloud/parameter": {},                                          // SSM's parameter store
+	"infra/localcloud/queue":     {},                                          // events of Lambda that nobody waits for
+	"infra/localcloud/bus":       {may: []string{"infra/localcloud/pattern"}}, // EventBridge, its rules and what they lead to
 	"infra/localcloud/sts":       {may: []string{"infra/localcloud/iam"}, aws: true},
 
 	"cmd/...":     {may: []string{"shared/...", "cmd/..."}, aws: true},

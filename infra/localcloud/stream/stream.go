@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
+
+	"github.com/berthregistry/berth/infra/localcloud/pattern"
 )
 
 // Where a mapping begins that has no checkpoints yet.
@@ -76,7 +78,7 @@ type Answer struct {
 type Mapping struct {
 	Config
 	source  source
-	filters []pattern
+	filters []pattern.Pattern
 	listAll time.Duration // between looks for new shards
 	most    time.Duration // the longest pause after a failure
 
@@ -109,7 +111,7 @@ func New(c Config) (*Mapping, error) {
 		ages:    map[*shard]time.Time{},
 	}
 	for _, f := range c.Filters {
-		p, err := parsePattern(f)
+		p, err := pattern.Parse(f)
 		if err != nil {
 			return nil, fmt.Errorf("filter %s: %w", f, err)
 		}
