@@ -110,6 +110,7 @@ func (d *Decisions) Rights(hints []oci.Reference) registry.Rights {
 		Attach:    d.Of(Attach).Tags,
 		Delete:    d.Of(Delete).Tags,
 		Who:       s.remembered(),
+		By:        s.by(),
 		Hints:     hints,
 		Elsewhere: func(other string) registry.Rights { return s.Rights(other, nil) },
 	}
@@ -127,6 +128,14 @@ func (s *Session) catalogued(repo string) registry.Rights {
 		return registry.Rights{}
 	}
 	return registry.Rights{Pull: s.Policy.Decide(s.Principal, repo, Pull).Tags}
+}
+
+// by is the caller's name as the audit log has it, "" for nobody in particular.
+func (s *Session) by() string {
+	if s.Unknown() {
+		return ""
+	}
+	return s.Principal.String()
 }
 
 // remembered is the name under which what the caller sends is remembered.

@@ -129,7 +129,7 @@ func unmake(item table.Item) table.Action {
 		return table.Delete(item.Key).When(same)
 	}
 	return table.Update(item.Key).When(same).Unsetting(
-		attrState, attrMediaType, attrSize, attrPushed, attrBody, attrObject, attrArtifactType, attrSubject)
+		attrState, attrMediaType, attrSize, attrPushed, attrBody, attrObject, attrArtifactType, attrSubject, attrBy)
 }
 
 // tagsOf returns the tags that name a manifest.

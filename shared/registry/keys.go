@@ -91,10 +91,12 @@ func parentKey(repo string, child oci.Digest, parent string) table.Key {
 	return table.Key{Partition: repoPartition(repo), Sort: parentPrefix(child) + parent}
 }
 
+const referrersPrefix = "referrer#"
+
 // referrerPrefix begins the keys of the referrers of a subject; with a type
 // given, of those of that type.
 func referrerPrefix(subject oci.Digest, artifactType string) string {
-	prefix := "referrer#" + string(subject) + "#"
+	prefix := referrersPrefix + string(subject) + "#"
 	if artifactType != "" {
 		prefix += typeInKey(artifactType) + "#"
 	}
@@ -104,7 +106,7 @@ func referrerPrefix(subject oci.Digest, artifactType string) string {
 func referrerKey(repo string, subject oci.Digest, artifactType string, d oci.Digest) table.Key {
 	return table.Key{
 		Partition: repoPartition(repo),
-		Sort:      "referrer#" + string(subject) + "#" + typeInKey(artifactType) + "#" + string(d),
+		Sort:      referrersPrefix + string(subject) + "#" + typeInKey(artifactType) + "#" + string(d),
 	}
 }
 

@@ -292,7 +292,7 @@ func (in *incoming) retag(m *met, now int64) []table.Action {
 func (in *incoming) actions(m *met, now time.Time) (core, children []table.Action) {
 	core = append(core, in.itself(now).When(stateIs(m.state)))
 	if !m.repo {
-		core = append(core, table.Put(repoKey(in.Repo), table.N(attrPushed, now.Unix())))
+		core = append(core, newRepo(in.Repo, now, in.by))
 	}
 	for _, tag := range in.tags {
 		core = append(core, in.tagActions(tag, m.tags[tag], now.Unix())...)
@@ -319,6 +319,11 @@ func (in *incoming) actions(m *met, now time.Time) (core, children []table.Actio
 	return core, children
 }
 
+// newRepo lists a repository that something is pushed to for the first time.
+func newRepo(repo string, now time.Time, by []table.Attr) table.Action {
+	return table.Put(repoKey(repo), append(slices.Clip(by), table.N(attrPushed, now.Unix()))...)
+}
+
 // itself makes the manifest's item, or turns the stub that counts its referrers
 // into it. It is an update, so the counts stay without being read.
 func (in *incoming) itself(now time.Time) table.Action {
@@ -339,5 +344,5 @@ func (in *incoming) itself(now time.Time) table.Action {
 	if s := in.parsed.Subject; s != nil {
 		set = append(set, table.S(attrSubject, string(s.Digest)))
 	}
-	return table.Update(manifestKey(in.Repo, in.digest), set...)
+	return table.Update(manifestKey(in.Repo, in.digest), append(set, in.by...)...)
 }

@@ -158,7 +158,7 @@ func (r *Registry) blobActions(repo string, d oci.Digest, b newBlob, known bool)
 		table.Put(digestKey(d, repo), now),
 	}
 	if !known {
-		actions = append(actions, table.Put(repoKey(repo), now))
+		actions = append(actions, newRepo(repo, r.now(), r.rights.by()))
 	}
 	return actions
 }

@@ -70,8 +70,9 @@ type incoming struct {
 	digest oci.Digest
 	parsed oci.Manifest
 	tags   []string // Ref's and Tags, each once
-	listed []byte   // the descriptor that its subject's referrers list shows
-	object string   // where the body was put, if it was and is not yet named by an item
+	by     []table.Attr
+	listed []byte // the descriptor that its subject's referrers list shows
+	object string // where the body was put, if it was and is not yet named by an item
 }
 
 // inspect checks what can be checked without looking at the repository.
@@ -84,7 +85,7 @@ func (r *Registry) inspect(p ManifestPush) (*incoming, error) {
 		return nil, oci.ErrTooManyTags.With(map[string]int{"limit": r.limits.TagsPerPush},
 			"%d tags in one request, the limit is %d", len(p.Tags), r.limits.TagsPerPush)
 	}
-	in := &incoming{ManifestPush: p}
+	in := &incoming{ManifestPush: p, by: r.rights.by()}
 	algorithm := oci.SHA256
 	if p.Ref.Digest != "" {
 		algorithm = oci.AlgorithmOf(p.Ref.Digest)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/berthregistry/berth/shared/oci"
 	"github.com/berthregistry/berth/shared/table"
@@ -48,8 +49,8 @@ func (in *incoming) attach(subject table.Item) []table.Action {
 	s, t := in.parsed.Subject.Digest, in.parsed.ArtifactType
 	counted := countedAs(subject, t)
 	return []table.Action{
-		table.Put(referrerKey(in.Repo, s, t, in.digest),
-			table.B(attrDescriptor, in.listed), table.S(attrCountedAs, counted)),
+		table.Put(referrerKey(in.Repo, s, t, in.digest), append(slices.Clip(in.by),
+			table.B(attrDescriptor, in.listed), table.S(attrCountedAs, counted))...),
 		table.Update(manifestKey(in.Repo, s)).Adding(attrReferrers, 1).Adding(counted, 1),
 	}
 }

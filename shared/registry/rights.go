@@ -54,6 +54,10 @@ type Rights struct {
 	// is remembered as "".
 	Who string
 
+	// By is the caller's name as logs have it, "" for nobody in particular. What
+	// they make says so to whoever is told of it; it decides nothing.
+	By string
+
 	// Hints are the references that the caller says this is about, the first
 	// counts most. They are never believed: they only say where to look first.
 	Hints []oci.Reference

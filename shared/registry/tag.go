@@ -153,7 +153,7 @@ func (in *incoming) tagActions(tag string, from oci.Digest, now int64) []table.A
 		seen = table.Equals(table.S(attrDigest, string(from)))
 	}
 	put := table.Put(tagKey(repo, tag), table.S(attrDigest, string(to)), table.N(attrPushed, now)).When(seen)
-	put.Set = append(put.Set, named(in.parsed)...)
+	put.Set = slices.Concat(put.Set, named(in.parsed), in.by)
 	actions := []table.Action{put, table.Put(parentKey(repo, to, tag))}
 	if from != "" && from != to {
 		actions = append(actions, table.Delete(parentKey(repo, from, tag)))

@@ -23,7 +23,7 @@ const (
 	attrGathered  = "gathered"  // otherwise: what the blob store keeps of them, blobs.Upload.State
 	attrAlgorithm = "algorithm" // announced, "" for none
 	attrHash      = "hash:"     // and an algorithm: the running state over the bytes so far
-	attrBy        = "by"        // whose it is, hashed; none if nobody said who they are
+	attrBy        = "by"        // whose it is, hashed; none if nobody said who they are. Elsewhere a name: see Rights.by
 )
 
 // The states of an upload that takes no more bytes; attrDigest says what it
