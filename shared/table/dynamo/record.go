@@ -3,6 +3,7 @@ package dynamo
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
@@ -12,45 +13,65 @@ import (
 
 // Change makes a change of one record of the table's stream, which must carry
 // new and old images. What a Lambda gets from its event source is the same
-// record, written down in other types.
+// record, written down in other types; see Event.
 //
 // Changes of this package's own partitions come out as well; see ConsumerPrefix.
 func Change(r types.Record) (table.Change, error) {
 	if r.Dynamodb == nil {
 		return table.Change{}, errors.New("stream record without a change")
 	}
-	c := table.Change{ID: aws.ToString(r.EventID), At: aws.ToTime(r.Dynamodb.ApproximateCreationDateTime)}
-	keys, err := decode(r.Dynamodb.Keys, streamAttr)
+	return change(images[types.AttributeValue]{
+		id: aws.ToString(r.EventID), at: aws.ToTime(r.Dynamodb.ApproximateCreationDateTime),
+		keys: r.Dynamodb.Keys, before: r.Dynamodb.OldImage, after: r.Dynamodb.NewImage,
+		byDynamoDB: byDynamoDB(r.UserIdentity),
+	}, streamAttr)
+}
+
+// images are what a record says, with values of either type.
+type images[V any] struct {
+	id                  string
+	at                  time.Time
+	keys, before, after map[string]V
+	byDynamoDB          bool // it acted by itself
+}
+
+func change[V any](r images[V], attr func(name string, v V) (table.Attr, error)) (table.Change, error) {
+	c := table.Change{ID: r.id, At: r.at}
+	keys, err := decode(r.keys, attr)
 	if err != nil {
 		return table.Change{}, fmt.Errorf("key of stream record %s: %w", c.ID, err)
 	}
 	if c.Key = keys.Key; c.ID == "" || c.Key.Partition == "" || c.Key.Sort == "" {
 		return table.Change{}, fmt.Errorf("stream record %q of item %q lacks its id or key", c.ID, c.Key)
 	}
-	if c.Old, err = image(r.Dynamodb.OldImage); err != nil {
+	if c.Old, err = image(r.before, attr); err != nil {
 		return table.Change{}, fmt.Errorf("old image of %v: %w", c.Key, err)
 	}
-	if c.New, err = image(r.Dynamodb.NewImage); err != nil {
+	if c.New, err = image(r.after, attr); err != nil {
 		return table.Change{}, fmt.Errorf("new image of %v: %w", c.Key, err)
 	}
 	if c.Old == nil && c.New == nil {
 		return table.Change{}, fmt.Errorf("stream record of %v has no image: does the stream give new and old ones?", c.Key)
 	}
-	c.Expired = c.New == nil && byDynamoDB(r.UserIdentity)
+	c.Expired = c.New == nil && r.byDynamoDB
 	return c, nil
 }
 
 // byDynamoDB says whether DynamoDB acted by itself, as it does when it removes
 // what has expired. No user can have this identity.
 func byDynamoDB(id *types.Identity) bool {
-	return id != nil && aws.ToString(id.Type) == "Service" && aws.ToString(id.PrincipalId) == "dynamodb.amazonaws.com"
+	return id != nil && isDynamoDB(aws.ToString(id.Type), aws.ToString(id.PrincipalId))
 }
 
-func image(values map[string]types.AttributeValue) (*table.Item, error) {
+func isDynamoDB(kind, principal string) bool {
+	return kind == "Service" && principal == "dynamodb.amazonaws.com"
+}
+
+func image[V any](values map[string]V, attr func(name string, v V) (table.Attr, error)) (*table.Item, error) {
 	if len(values) == 0 {
 		return nil, nil
 	}
-	it, err := decode(values, streamAttr)
+	it, err := decode(values, attr)
 	if err != nil {
 		return nil, err
 	}
