@@ -100,6 +100,7 @@ var layers = map[string]layer{
 	"infra/localcloud/iam":       {aws: true},                                 // it signs as AWS does, and verifies
 	"infra/localcloud/parameter": {},                                          // SSM's parameter store
 	"infra/localcloud/queue":     {},                                          // events of Lambda that nobody waits for
+	"infra/localcloud/sqs":       {},                                          // queues of what could not be delivered
 	"infra/localcloud/bus":       {may: []string{"infra/localcloud/pattern"}}, // EventBridge, its rules and what they lead to
 	"infra/localcloud/sts":       {may: []string{"infra/localcloud/iam"}, aws: true},
 
