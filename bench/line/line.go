@@ -1,5 +1,6 @@
 // Package line is a line between programs on one machine that is as slow as one
-// between machines: each connection gets so much, and all together so much.
+// between machines: each connection gets so much, and all together so much, and
+// what is sent arrives some time later.
 package line
 
 import (
@@ -7,12 +8,14 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
 )
 
-// Limits are in bytes a second, for each direction by itself.
+// Limits say how slow a line is. What is 0 is not limited.
 type Limits struct {
-	Connection int64 // of each
-	Whole      int64 // of all together
+	Connection int64         // bytes a second of each, in each direction
+	Whole      int64         // bytes a second of all together, in each direction
+	Delay      time.Duration // of each byte in each direction: half of what is added to a round trip
 }
 
 // A Line leads to a server.
@@ -50,9 +53,12 @@ func (l *Line) accept() {
 	}
 }
 
-// connect moves the bytes of a connection both ways until it ends.
+// connect moves the bytes of a connection both ways until it ends. The kernel
+// has connected the client to the line already; between machines that would
+// have taken a round trip.
 func (l *Line) connect(client *net.TCPConn) {
 	defer client.Close()
+	time.Sleep(2 * l.limits.Delay)
 	conn, err := net.Dial("tcp", l.server)
 	if err != nil {
 		return // as if nobody listened
@@ -60,29 +66,54 @@ func (l *Line) connect(client *net.TCPConn) {
 	server := conn.(*net.TCPConn)
 	defer server.Close()
 	var both sync.WaitGroup
-	both.Go(func() { move(server, client, &pace{rate: l.limits.Connection}, &l.up) })
-	both.Go(func() { move(client, server, &pace{rate: l.limits.Connection}, &l.down) })
+	both.Go(func() { l.way(&l.up).move(server, client) })
+	both.Go(func() { l.way(&l.down).move(client, server) })
 	both.Wait()
+}
+
+// way is one direction of a new connection.
+func (l *Line) way(all *pace) *way {
+	return &way{paces: []*pace{{rate: l.limits.Connection}, all}, delay: l.limits.Delay}
+}
+
+// A way is one direction of a connection.
+type way struct {
+	paces []*pace
+	delay time.Duration
 }
 
 // piece is how many bytes pass before the line waits.
 const piece = 64 << 10
 
-// move copies what comes, at these paces, and passes the end on.
-func move(to, from *net.TCPConn, paces ...*pace) {
+// move copies what comes, and passes the end on.
+func (w *way) move(to, from *net.TCPConn) {
+	forward := w.forward
+	if w.delay > 0 {
+		forward = w.detain
+	}
+	if forward(to, from) == io.EOF {
+		to.CloseWrite()
+		return
+	}
+	to.Close() // which ends the other direction as well
+	from.Close()
+}
+
+// forward copies at once what comes, within the kernel where that can be, and
+// returns why it ended.
+func (w *way) forward(to, from *net.TCPConn) error {
 	for {
 		n, err := io.CopyN(to, from, piece)
-		for _, p := range paces {
-			p.wait(n)
+		w.pass(n)
+		if err != nil {
+			return err
 		}
-		switch {
-		case err == io.EOF:
-			to.CloseWrite()
-			return
-		case err != nil:
-			to.Close() // which ends the other direction as well
-			from.Close()
-			return
-		}
+	}
+}
+
+// pass returns when n bytes more have had their time.
+func (w *way) pass(n int64) {
+	for _, p := range w.paces {
+		p.wait(n)
 	}
 }
