@@ -78,6 +78,11 @@ type Config struct {
 	// verified while the client waits. The default is the registry's, 256 MiB.
 	VerifyInline int64
 
+	// Bus is BERTH_BUS, the name or the ARN of the bus in EventBridge where what
+	// happens becomes an event. Without it nothing does, and there is no log of
+	// events that a client could read.
+	Bus string
+
 	// PartLife is BERTH_PART_LIFE, for how many seconds a client may use the URL
 	// of a part. The default is the registry's, an hour; at most 43200, 12 hours.
 	// No URL outlives the credentials that have signed it.
@@ -102,6 +107,10 @@ type Config struct {
 	// Lambda is AWS_ENDPOINT_URL_LAMBDA, the URL of another Lambda than the
 	// region's.
 	Lambda string
+
+	// EventBridge is AWS_ENDPOINT_URL_EVENTBRIDGE, the URL of another
+	// EventBridge than the region's.
+	EventBridge string
 }
 
 // The words for Access.
@@ -157,6 +166,7 @@ func (e *environment) config() Config {
 		InlineLimit:  e.number("BERTH_INLINE_LIMIT", DefaultInlineLimit, 1, lambdaLimit, "bytes"),
 		RequestLimit: e.number("BERTH_REQUEST_LIMIT", DefaultRequestLimit, 1, lambdaLimit, "bytes"),
 		Verifier:     e.function("BERTH_VERIFIER"),
+		Bus:          e.bus("BERTH_BUS"),
 		VerifyInline: e.number("BERTH_VERIFY_INLINE", 0, 1, maxInline, "bytes"),
 		PartLife:     time.Duration(e.number("BERTH_PART_LIFE", 0, 1, maxPartLife, "seconds")) * time.Second,
 		Region:       e.required("AWS_REGION"),
@@ -166,8 +176,9 @@ func (e *environment) config() Config {
 			SessionToken:    e.get("AWS_SESSION_TOKEN"),
 			Source:          "environment",
 		},
-		DynamoDB: e.url("AWS_ENDPOINT_URL_DYNAMODB"),
-		S3:       e.url("AWS_ENDPOINT_URL_S3"),
-		Lambda:   e.url("AWS_ENDPOINT_URL_LAMBDA"),
+		DynamoDB:    e.url("AWS_ENDPOINT_URL_DYNAMODB"),
+		S3:          e.url("AWS_ENDPOINT_URL_S3"),
+		Lambda:      e.url("AWS_ENDPOINT_URL_LAMBDA"),
+		EventBridge: e.url("AWS_ENDPOINT_URL_EVENTBRIDGE"),
 	}
 }

@@ -96,13 +96,19 @@ func (e *environment) number(name string, fallback, least, most int64, unit stri
 }
 
 // function is a name or an ARN, as far as its characters say.
-func (e *environment) function(name string) string {
+func (e *environment) function(name string) string { return e.made(name, "-_:", "function") }
+
+// bus is a name or an ARN, likewise.
+func (e *environment) bus(name string) string { return e.made(name, "-_:/.", "bus") }
+
+// made returns what consists of letters, digits and some others.
+func (e *environment) made(name, others, what string) string {
 	value := e.get(name)
 	strange := func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == ':')
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(others, r))
 	}
 	if strings.ContainsFunc(value, strange) {
-		e.wrong(name, "is %q; want the name or the ARN of a function", value)
+		e.wrong(name, "is %q; want the name or the ARN of a %s", value, what)
 	}
 	return value
 }

@@ -128,17 +128,14 @@ func TestInvokeInTime(t *testing.T) {
 	}
 }
 
-func TestLambdaURL(t *testing.T) {
-	for _, tt := range []struct {
-		config Config
-		want   string
-	}{
-		{Config{Region: "eu-central-1"}, "https://lambda.eu-central-1.amazonaws.com"},
-		{Config{Region: "us-gov-west-1"}, "https://lambda.us-gov-west-1.amazonaws.com"},
-		{Config{Region: "cn-north-1"}, "https://lambda.cn-north-1.amazonaws.com.cn"},
-		{Config{Region: "eu-central-1", Lambda: "http://127.0.0.1:9001/"}, "http://127.0.0.1:9001"},
+func TestServiceURL(t *testing.T) {
+	for _, tt := range []struct{ own, region, want string }{
+		{"", "eu-central-1", "https://lambda.eu-central-1.amazonaws.com"},
+		{"", "us-gov-west-1", "https://lambda.us-gov-west-1.amazonaws.com"},
+		{"", "cn-north-1", "https://lambda.cn-north-1.amazonaws.com.cn"},
+		{"http://127.0.0.1:9001/", "eu-central-1", "http://127.0.0.1:9001"},
 	} {
-		if got := lambdaURL(tt.config); got != tt.want {
+		if got := serviceURL(tt.own, "lambda", tt.region); got != tt.want {
 			t.Errorf("got %s, want %s", got, tt.want)
 		}
 	}
