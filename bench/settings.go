@@ -48,6 +48,9 @@ type scale struct {
 	transferRounds int
 	present        int // images that are pushed though they are there
 
+	roundTrips   []time.Duration // that lines add, to copies over them
+	savingRounds int
+
 	starts           int   // of each function
 	cloudConnections []int // to the local cloud
 }
@@ -60,6 +63,7 @@ func fullScale() scale {
 		referrers: 10_000, referrersAll: 2_000, tags: 100_000, sharing: 1_000,
 		memoryLayer: 1 << 30, memoryClients: 16,
 		transferLayer: 1 << 30, transferRounds: 3, present: 200,
+		roundTrips: []time.Duration{0, 20 * time.Millisecond, 100 * time.Millisecond}, savingRounds: 3,
 		starts: 60, cloudConnections: []int{1, 16},
 	}
 }
@@ -72,6 +76,7 @@ func smokeScale() scale {
 		referrers: 200, referrersAll: 100, tags: 1_000, sharing: 20,
 		memoryLayer: 8 << 20, memoryClients: 16,
 		transferLayer: 24 << 20, transferRounds: 1, present: 10,
+		roundTrips: []time.Duration{0, 20 * time.Millisecond}, savingRounds: 1,
 		starts: 2, cloudConnections: []int{1, 16},
 	}
 }
@@ -125,7 +130,7 @@ func parse(args []string, out io.Writer) (settings, error) {
 		s.scale = smokeScale()
 	}
 	if *rounds > 0 {
-		s.rounds, s.transferRounds = *rounds, *rounds
+		s.rounds, s.transferRounds, s.savingRounds = *rounds, *rounds, *rounds
 	}
 	if *layer > 0 {
 		s.memoryLayer = *layer << 20

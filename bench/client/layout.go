@@ -35,7 +35,7 @@ func WriteLayout(dir string, images ...Tagged) error {
 			return err
 		}
 		entries = append(entries, entry{
-			descriptor{m.MediaType, m.Digest, int64(len(m.Body))},
+			m.descriptor(),
 			map[string]string{"org.opencontainers.image.ref.name": im.Tag},
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 // A Manifest is the bytes of one.
@@ -12,6 +13,7 @@ type Manifest struct {
 	MediaType string
 	Digest    string
 	Body      []byte
+	Platform  string // OS/ARCH[/VARIANT] that an index says it is for; may be empty
 }
 
 const (
@@ -50,15 +52,37 @@ func Image(config Blob, layers ...Blob) Manifest {
 // Index returns an image index that lists these images.
 func Index(images ...Manifest) Manifest {
 	index := struct {
-		SchemaVersion int          `json:"schemaVersion"`
-		MediaType     string       `json:"mediaType"`
-		Manifests     []descriptor `json:"manifests"`
+		SchemaVersion int      `json:"schemaVersion"`
+		MediaType     string   `json:"mediaType"`
+		Manifests     []listed `json:"manifests"`
 	}{SchemaVersion: 2, MediaType: mediaTypeIndex}
 	for _, m := range images {
-		index.Manifests = append(index.Manifests, descriptor{m.MediaType, m.Digest, int64(len(m.Body))})
+		index.Manifests = append(index.Manifests, listed{m.descriptor(), platformOf(m.Platform)})
 	}
 	body, _ := json.Marshal(index) // nothing in it can fail
 	return Manifest{MediaType: mediaTypeIndex, Digest: digest(body), Body: body}
+}
+
+// listed is an image of an index.
+type listed struct {
+	descriptor
+	Platform *platform `json:"platform,omitempty"`
+}
+
+type platform struct {
+	OS           string `json:"os"`
+	Architecture string `json:"architecture"`
+	Variant      string `json:"variant,omitempty"`
+}
+
+// platformOf splits OS/ARCH[/VARIANT].
+func platformOf(name string) *platform {
+	system, rest, ok := strings.Cut(name, "/")
+	if !ok {
+		return nil
+	}
+	architecture, variant, _ := strings.Cut(rest, "/")
+	return &platform{system, architecture, variant}
 }
 
 // Artifact returns the manifest of an artifact that is attached to a subject.
@@ -68,7 +92,7 @@ func Artifact(subject Manifest, artifactType, note string, layer Blob) Manifest 
 		ArtifactType: artifactType,
 		Config:       Empty().as(mediaTypeEmpty),
 		Layers:       []descriptor{layer.as(artifactType)},
-		Subject:      &descriptor{subject.MediaType, subject.Digest, int64(len(subject.Body))},
+		Subject:      new(subject.descriptor()),
 		Annotations:  map[string]string{"org.opencontainers.image.created": "2026-01-01T00:00:00Z", "note": note},
 	}.encode()
 }
@@ -76,6 +100,10 @@ func Artifact(subject Manifest, artifactType, note string, layer Blob) Manifest 
 // Empty is the config of artifacts: the two bytes {}.
 func Empty() Blob {
 	return Blob{Digest: digest([]byte("{}")), Size: 2, head: []byte("{}")}
+}
+
+func (m Manifest) descriptor() descriptor {
+	return descriptor{m.MediaType, m.Digest, int64(len(m.Body))}
 }
 
 func (b Blob) as(mediaType string) descriptor { return descriptor{mediaType, b.Digest, b.Size} }

@@ -29,10 +29,15 @@ func build(ctx context.Context, root, dir, pkg string) (string, error) {
 
 // Berth starts the registry of a binary as a user would, with its data in dir.
 func Berth(ctx context.Context, binary, dir string) (*Target, error) {
+	return BerthWith(ctx, "berth", binary, dir)
+}
+
+// BerthWith starts it under another name, with more flags.
+func BerthWith(ctx context.Context, name, binary, dir string, args ...string) (*Target, error) {
 	addr, err := freeAddr()
 	if err != nil {
-		return nil, fmt.Errorf("start berth: %w", err)
+		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	data := filepath.Join(dir, "berth")
-	return start(ctx, "berth", dir, addr, exec.CommandContext(ctx, binary, "serve", "--listen", addr, "--data", data))
+	args = append([]string{"serve", "--listen", addr, "--data", filepath.Join(dir, name)}, args...)
+	return start(ctx, name, dir, addr, exec.CommandContext(ctx, binary, args...))
 }

@@ -27,6 +27,7 @@ type Tool struct {
 const (
 	crane  = "github.com/google/go-containerregistry/cmd/crane@v0.22.1"
 	rclone = "github.com/rclone/rclone@v1.76.0"
+	regctl = "github.com/regclient/regclient/cmd/regctl@v0.11.7"
 )
 
 // InstallCrane has the Go command fetch and build crane into a folder of cache,
@@ -38,6 +39,24 @@ func InstallCrane(ctx context.Context, cache string) (Tool, error) {
 // InstallRclone is InstallCrane for rclone, which takes some minutes.
 func InstallRclone(ctx context.Context, cache string) (Tool, error) {
 	return install(ctx, cache, "rclone", rclone)
+}
+
+// InstallRegctl is InstallCrane for regctl.
+func InstallRegctl(ctx context.Context, cache string) (Tool, error) {
+	return install(ctx, cache, "regctl", regctl)
+}
+
+// BuildOras has the Go command build oras into cache, in the version that a
+// module of the checkout at root locks.
+func BuildOras(ctx context.Context, root, cache string) (Tool, error) {
+	t := Tool{Name: "oras", Path: filepath.Join(cache, "oras")}
+	cmd := exec.CommandContext(ctx, "go", "build", "-mod=readonly", "-trimpath", "-o", t.Path, "oras.land/oras/cmd/oras")
+	cmd.Dir = filepath.Join(root, "bench", "tool", "oras")
+	machine.Tie(cmd)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return Tool{}, fmt.Errorf("build oras: %w\n%s", err, out)
+	}
+	return t, nil
 }
 
 func install(ctx context.Context, cache, name, pkg string) (Tool, error) {

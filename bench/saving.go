@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/berthregistry/berth/bench/client"
+	"github.com/berthregistry/berth/bench/line"
+	"github.com/berthregistry/berth/bench/meter"
+	"github.com/berthregistry/berth/bench/report"
+	"github.com/berthregistry/berth/bench/target"
+)
+
+// silently begins the names of repositories whose manifests are served without
+// OCI-Referrers.
+const (
+	silently       = "silent"
+	silentSettings = `repositories: [{pattern: "bench/` + silently + `-*", referrers-header: off}]`
+)
+
+// takeSaving measures what OCI-Referrers saves whoever copies an image with all
+// that refers to it from one registry to another: the same copy from a
+// repository that has the header and from one that has it not, over lines that
+// add some time to each round trip.
+func takeSaving(ctx context.Context, s *stage) error {
+	c, err := s.newCrossing(ctx)
+	if err != nil {
+		return err
+	}
+	copiers, err := s.copiers(ctx)
+	if err != nil {
+		return err
+	}
+	saved := make([][]float64, len(copiers)) // in each round on each line
+	for _, added := range s.roundTrips {
+		w, err := c.open(ctx, added)
+		if err != nil {
+			return err
+		}
+		crossed, err := c.race(ctx, w, copiers)
+		if err != nil {
+			return err
+		}
+		for i, k := range copiers {
+			with, without := crossed[2*i], crossed[2*i+1]
+			if err := s.addCrossed(k.name, added, with, without); err != nil {
+				return err
+			}
+			saved[i] = append(saved[i], less(each(without, referrers), each(with, referrers))...)
+		}
+	}
+	for i, k := range copiers {
+		row := compared(k.name+": requests for referrers that need not be made", report.Count, saved[i],
+			"the proposal", each(saved[i], func(float64) float64 { return unreferred }))
+		row.Wanted.AtLeast = 1
+		if err := s.add(row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A crossing is a registry with an image and one without, and the meters before
+// them.
+type crossing struct {
+	*stage
+	from, to             *target.Target
+	meterFrom, meterTo   *meter.Meter
+	image                *attested
+	repository, silently string // with the header and without
+}
+
+func (s *stage) newCrossing(ctx context.Context) (*crossing, error) {
+	settings := filepath.Join(s.dir, "settings.yaml")
+	if err := os.WriteFile(settings, []byte(silentSettings), 0o666); err != nil {
+		return nil, fmt.Errorf("write settings: %w", err)
+	}
+	c := &crossing{stage: s, image: newAttested(client.NewMaker()), repository: repo("saving"), silently: repo(silently)}
+	var err error
+	if c.from, err = s.keep(target.BerthWith(ctx, "from", s.berth, s.dir, "--config", settings)); err != nil {
+		return nil, err
+	}
+	if c.to, err = s.keep(target.BerthWith(ctx, "to", s.berth, s.dir)); err != nil {
+		return nil, err
+	}
+	c.meterFrom, c.meterTo = meter.Before(c.from.Host()), meter.Before(c.to.Host())
+	s.stops = append(s.stops, c.meterFrom.Close, c.meterTo.Close)
+	for _, name := range []string{c.repository, c.silently} {
+		if err := c.image.push(ctx, c.from, name); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// A way leads to both registries, past the meters: to the one straight and by a
+// proxy on this side of the line.
+type way struct{ from, proxy, to string }
+
+// open opens a way that adds so much to each round trip.
+func (c *crossing) open(ctx context.Context, added time.Duration) (way, error) {
+	var lines [2]*line.Line
+	for i, m := range []*meter.Meter{c.meterFrom, c.meterTo} {
+		l, err := line.Open(m.Addr(), line.Limits{Delay: added / 2})
+		if err != nil {
+			return way{}, err
+		}
+		c.stops = append(c.stops, l.Close)
+		lines[i] = l
+	}
+	behind, err := target.At("from", "http://"+lines[0].Addr())
+	if err != nil {
+		return way{}, err
+	}
+	proxy, err := c.keep(target.Proxy(ctx, c.berth, behind, c.dir))
+	if err != nil {
+		return way{}, err
+	}
+	return way{from: lines[0].Addr(), proxy: proxy.Host(), to: lines[1].Addr()}, nil
+}
+
+// A passed is what one copy took.
+type passed struct {
+	meter.Count
+	elapsed time.Duration
+}
+
+func referrers(p passed) float64 { return float64(p.Requests[meter.Referrers]) }
+
+// race has each copier copy in turn, from the repository that has the header and
+// from the silent one: these are the results 2i and 2i+1 of copier i.
+func (c *crossing) race(ctx context.Context, w way, copiers []copier) ([][]passed, error) {
+	return race(ctx, c.savingRounds, 2*len(copiers), func(ctx context.Context, i int) (passed, error) {
+		from := c.repository
+		if i%2 == 1 {
+			from = c.silently
+		}
+		return c.copy(ctx, w, copiers[i/2], from)
+	})
+}
+
+// copy copies the image to a repository that nobody has used, and sees that all
+// of it is there.
+func (c *crossing) copy(ctx context.Context, w way, k copier, from string) (passed, error) {
+	to := repo("copied")
+	source := w.from
+	if k.proxied {
+		source = w.proxy
+	}
+	c.meterFrom.Reset()
+	c.meterTo.Reset()
+	run, err := k.copy(ctx, source+"/"+from+":"+imageManifest, w.to+"/"+to+":"+imageManifest)
+	if err != nil {
+		return passed{}, err
+	}
+	p := passed{c.meterFrom.Reset().Plus(c.meterTo.Reset()), run.Elapsed}
+	return p, c.image.arrived(ctx, c.to, to)
+}
