@@ -70,7 +70,7 @@ func policy(declared []template.Statement) (iam.Policy, error) {
 	for _, st := range declared {
 		statements = append(statements, iam.Statement{
 			Effect: st.Effect, Actions: st.Actions, Resources: st.Resources,
-			LeadingKeys: st.LeadingKeys, AnyLeadingKey: st.AnyLeadingKey,
+			LeadingKeys: st.LeadingKeys, LeadingKeysLike: st.LeadingKeysLike, AnyLeadingKey: st.AnyLeadingKey,
 		})
 	}
 	p, err := iam.NewPolicy(statements...)

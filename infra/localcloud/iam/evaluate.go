@@ -45,6 +45,7 @@ type statement struct {
 	resources       []resource
 	exceptResources bool     // all resources but those
 	keys            []string // nil: of any
+	like            []string // nil: of any
 	anyKey          []string // nil: whatever there is
 }
 
@@ -60,8 +61,8 @@ func (s statement) matches(action string, arn [6]string, keys []string) bool {
 	return listed != s.exceptResources
 }
 
-// holds is both conditions. As AWS has it, the one on all keys holds where there
-// are none, so that a Scan is not kept from anything by it; the one on any does
+// holds is all conditions. As AWS has it, those on all keys hold where there are
+// none, so that a Scan is not kept from anything by them; the one on any does
 // not.
 func (s statement) holds(keys []string) bool {
 	in := func(list []string) func(string) bool {
@@ -70,7 +71,14 @@ func (s statement) holds(keys []string) bool {
 	if s.anyKey != nil && !slices.ContainsFunc(keys, in(s.anyKey)) {
 		return false
 	}
-	return s.keys == nil || !slices.ContainsFunc(keys, func(key string) bool { return !in(s.keys)(key) })
+	return !slices.ContainsFunc(keys, func(key string) bool {
+		return s.keys != nil && !in(s.keys)(key) || s.like != nil && !s.isLike(key)
+	})
+}
+
+// isLike reports whether a key fits one of the patterns.
+func (s statement) isLike(key string) bool {
+	return slices.ContainsFunc(s.like, func(pattern string) bool { return match(pattern, key) })
 }
 
 // resource is a pattern of ARNs. Its wildcards stay within the parts between

@@ -14,10 +14,11 @@ import (
 // and NotActions is set, and one of Resources and NotResources. A * stands for
 // any characters, a ? for one.
 //
-// Of conditions two are understood, both on dynamodb:LeadingKeys. With
+// Of conditions three are understood, all on dynamodb:LeadingKeys. With
 // LeadingKeys the statement speaks only of requests of which each partition key
-// is one of these (ForAllValues:StringEquals), with AnyLeadingKey of those of
-// which at least one is (ForAnyValue:StringEquals).
+// is one of these (ForAllValues:StringEquals), with LeadingKeysLike of those of
+// which each fits one of these (ForAllValues:StringLike), with AnyLeadingKey of
+// those of which at least one is one of these (ForAnyValue:StringEquals).
 type Statement struct {
 	Effect       string // Allow or Deny
 	Actions      []string
@@ -25,8 +26,9 @@ type Statement struct {
 	Resources    []string
 	NotResources []string // all but these
 
-	LeadingKeys   []string
-	AnyLeadingKey []string
+	LeadingKeys     []string
+	LeadingKeysLike []string // patterns, as of resources
+	AnyLeadingKey   []string
 }
 
 // A Policy is a list of statements that has been found sound. The zero Policy
@@ -103,11 +105,13 @@ func (s *statements) UnmarshalJSON(text []byte) error {
 		if w.Principal != nil || w.NotPrincipal != nil {
 			return fmt.Errorf("statement %d: principals are not supported", i+1)
 		}
-		keys, anyKey, err := readCondition(w.Condition)
-		if err != nil {
+		read := Statement{
+			Effect: w.Effect, Actions: w.Action, NotActions: w.NotAction, Resources: w.Resource, NotResources: w.NotResource,
+		}
+		if err := read.readCondition(w.Condition); err != nil {
 			return fmt.Errorf("statement %d: %w", i+1, err)
 		}
-		*s = append(*s, Statement{w.Effect, w.Action, w.NotAction, w.Resource, w.NotResource, keys, anyKey})
+		*s = append(*s, read)
 	}
 	return nil
 }
@@ -119,31 +123,31 @@ type written struct {
 	Condition, Principal, NotPrincipal       json.RawMessage
 }
 
-// readCondition returns the leading keys of a condition, nil if there is none.
-func readCondition(text json.RawMessage) (all, some []string, err error) {
+// readCondition reads the condition of a statement, if there is one.
+func (s *Statement) readCondition(text json.RawMessage) error {
 	if text == nil {
-		return nil, nil, nil
+		return nil
 	}
 	type leading struct {
 		Keys oneOrMore `json:"dynamodb:LeadingKeys"`
 	}
 	var condition struct {
-		All  *leading `json:"ForAllValues:StringEquals"`
-		Some *leading `json:"ForAnyValue:StringEquals"`
+		All  leading `json:"ForAllValues:StringEquals"`
+		Like leading `json:"ForAllValues:StringLike"`
+		Some leading `json:"ForAnyValue:StringEquals"`
 	}
 	if err := strictly(text, &condition); err != nil {
-		return nil, nil, fmt.Errorf("a condition that is not supported: %w", err)
+		return fmt.Errorf("a condition that is not supported: %w", err)
 	}
-	if condition.All != nil {
-		all = condition.All.Keys
+	s.LeadingKeys, s.LeadingKeysLike, s.AnyLeadingKey = condition.All.Keys, condition.Like.Keys, condition.Some.Keys
+	kinds := 0
+	for _, keys := range [][]string{s.LeadingKeys, s.LeadingKeysLike, s.AnyLeadingKey} {
+		kinds += min(len(keys), 1)
 	}
-	if condition.Some != nil {
-		some = condition.Some.Keys
+	if kinds != 1 {
+		return errors.New("a condition needs keys, of one kind")
 	}
-	if (len(all) == 0) == (len(some) == 0) {
-		return nil, nil, errors.New("a condition needs keys, of one kind")
-	}
-	return all, some, nil
+	return nil
 }
 
 // oneOrMore is a string or a list of strings.
@@ -170,7 +174,7 @@ func (s Statement) compile() (statement, error) {
 		return c, errors.New("it needs either resources or excepted ones")
 	}
 	c.deny = s.Effect == "Deny"
-	c.keys, c.anyKey = s.LeadingKeys, s.AnyLeadingKey
+	c.keys, c.like, c.anyKey = s.LeadingKeys, s.LeadingKeysLike, s.AnyLeadingKey
 	c.exceptActions, c.exceptResources = len(s.NotActions) > 0, len(s.NotResources) > 0
 	for _, text := range slices.Concat(s.Actions, s.NotActions) {
 		if err := checkAction(text); err != nil {

@@ -69,6 +69,7 @@ func TestLeadingKeys(t *testing.T) {
 	const allow = `{"Effect": "Allow", "Action": "dynamodb:*", "Resource": "*", "Condition": {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["access", "repos"]}}}`
 	const deny = `{"Effect": "Allow", "Action": "dynamodb:*", "Resource": "*"}, {"Effect": "Deny", "Action": "dynamodb:*", "Resource": "*", "Condition": {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": "access"}}}`
 	denyAny := strings.Replace(deny, "ForAllValues", "ForAnyValue", 1)
+	const like = `{"Effect": "Allow", "Action": "dynamodb:*", "Resource": "*", "Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["events#*", "one-?"]}}}`
 	for _, test := range []struct {
 		statements string
 		keys       []string
@@ -87,6 +88,12 @@ func TestLeadingKeys(t *testing.T) {
 		{denyAny, []string{"repos", "access"}, iam.Denied},
 		{denyAny, []string{"repos"}, iam.Allowed},
 		{denyAny, nil, iam.Allowed},
+		{like, []string{"events#team/app", "events#", "one-1"}, iam.Allowed},
+		{like, []string{"events#team/app", "repo#team/app"}, iam.NotAllowed},
+		{like, []string{"events"}, iam.NotAllowed},
+		{like, []string{"x-events#team/app"}, iam.NotAllowed},
+		{like, []string{""}, iam.NotAllowed},
+		{allow, []string{"acc*"}, iam.NotAllowed},
 	} {
 		p, err := iam.ParsePolicy([]byte(`{"Version": "2012-10-17", "Statement": [` + test.statements + `]}`))
 		if err != nil {
@@ -129,6 +136,7 @@ func TestParsePolicyRefuses(t *testing.T) {
 		"one condition more":      statement(`{"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": "a", "dynamodb:Attributes": "b"}}}`),
 		"no quantifier":           statement(`{"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"StringEquals": {"dynamodb:LeadingKeys": "a"}}}`),
 		"both quantifiers":        statement(`{"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": "a"}, "ForAnyValue:StringEquals": {"dynamodb:LeadingKeys": "a"}}}`),
+		"equal and like":          statement(`{"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": "a"}, "ForAllValues:StringLike": {"dynamodb:LeadingKeys": "a"}}}`),
 		"a condition without key": statement(`{"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": []}}}`),
 		"an empty condition":      statement(`{"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {}}`),
 		"a principal":             statement(`{"Effect": "Allow", "Action": "*", "Resource": "*", "Principal": "*"}`),

@@ -44,7 +44,7 @@ func (s *scope) evaluate(n *node) (*node, error) {
 		}
 		return f(s, arguments)
 	}
-	out := &node{at: n.at, kind: n.kind, text: n.text}
+	out := &node{at: n.at, kind: n.kind, text: n.text, plain: n.plain}
 	for _, item := range n.items {
 		v, err := s.evaluate(item)
 		if err != nil {

@@ -46,7 +46,7 @@ func readFunction(s *scope, r *resource, n *node, out *Stack) error {
 	if f.Name, err = s.nameOf(r); err != nil {
 		return err
 	}
-	if f.Role, f.Policies, err = s.role(n.get("Role").at, role); err != nil {
+	if f.Role, f.Policies, err = s.role(n.get("Role").at, role, functions); err != nil {
 		return err
 	}
 	f.CodeDir, f.Timeout = s.beside(code), time.Duration(timeout)*time.Second

@@ -21,6 +21,10 @@ func readNested(s *scope, r *resource, properties *node, out *Stack) error {
 	out.Buckets = append(out.Buckets, stack.Buckets...)
 	out.Queues = append(out.Queues, stack.Queues...)
 	out.Mappings = append(out.Mappings, stack.Mappings...)
+	out.Buses = append(out.Buses, stack.Buses...)
+	out.Rules = append(out.Rules, stack.Rules...)
+	out.Destinations = append(out.Destinations, stack.Destinations...)
+	out.Connections = append(out.Connections, stack.Connections...)
 	return nil
 }
 

@@ -36,6 +36,7 @@ type node struct {
 	at    position
 	kind  kind
 	text  string  // scalar: as it is written
+	plain bool    // scalar: a number, true or false, written without quotes
 	items []*node // list
 	pairs []pair  // mapping, in the order of the file
 }
@@ -130,7 +131,7 @@ func (r reader) node(n ast.Node) (*node, error) {
 	case *ast.NullNode:
 		return nil, r.at(n).errorf("a value is missing; CloudFormation takes no null")
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
-		return &node{at: r.at(n), kind: scalar, text: n.GetToken().Value}, nil
+		return &node{at: r.at(n), kind: scalar, text: n.GetToken().Value, plain: true}, nil
 	}
 	return nil, r.at(n).errorf("CloudFormation takes no YAML of this kind (%s)", n.Type())
 }

@@ -58,6 +58,7 @@ func TestMistakesInResources(t *testing.T) {
       AssumeRolePolicyDocument: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: "sts:AssumeRole", Principal: {Service: lambda.amazonaws.com}}]}
 `
 	const function = role + "  F:\n    Type: AWS::Serverless::Function\n    Properties: "
+	const rule = "  R: {Type: \"AWS::Events::Rule\", Properties: "
 	const sound = "Runtime: provided.al2023, Handler: bootstrap, CodeUri: dist/f, Role: !GetAtt Role.Arn"
 	for _, tt := range []struct{ text, says string }{
 		{"  B: {}", "Type is missing"},
@@ -80,7 +81,20 @@ func TestMistakesInResources(t *testing.T) {
 		{function + "{" + sound + ", Events: {E: {Type: Schedule}}}", `"Schedule" is none of`},
 		{function + "{" + sound + ", Events: {E: {Type: HttpApi, Properties: {ApiId: other}}}}", "no HTTP API"},
 		{function + "{" + strings.Replace(sound, "!GetAtt Role.Arn", "elsewhere", 1) + "}", "no role of this template"},
-		{strings.Replace(role, "lambda.amazonaws.com", "ec2.amazonaws.com", 1), "may not take on this role"},
+		{strings.Replace(function, "lambda.amazonaws.com", "events.amazonaws.com", 1) + "{" + sound + "}", "lambda.amazonaws.com may not take on the role Role"},
+		{"  B: {Type: \"AWS::Events::EventBus\", Properties: {}}", "Name is missing"},
+		{rule + "{}}", "EventPattern is missing"},
+		{rule + "{EventPattern: [a]}}", "a mapping is expected"},
+		{rule + "{EventPattern: {a: [{exists: True}]}}}", "not written as JSON has it"},
+		{rule + "{EventPattern: {a: [b]}, ScheduleExpression: rate(1 day)}}", "unknown property ScheduleExpression"},
+		{rule + "{EventPattern: {a: [b]}, Targets: [{Id: x}]}}", "Arn is missing"},
+		{rule + "{EventPattern: {a: [b]}, Targets: [{Id: x, Arn: y, InputPath: \"$.a[0]\"}]}}", "no path of members"},
+		{rule + "{EventPattern: {a: [b]}, Targets: [{Id: x, Arn: y, RoleArn: z}]}}", "no role of this template"},
+		{rule + "{EventPattern: {a: [b]}, Targets: [{Id: x, Arn: y, InputTransformer: {}}]}}", "unknown property InputTransformer"},
+		{"  C: {Type: \"AWS::Events::Connection\", Properties: {AuthorizationType: OAUTH_CLIENT_CREDENTIALS}}", `is none of ["API_KEY"]`},
+		{"  C: {Type: \"AWS::Events::Connection\", Properties: {AuthorizationType: API_KEY, AuthParameters: {ApiKeyAuthParameters: {ApiKeyName: a}}}}", "ApiKeyValue is missing"},
+		{"  D: {Type: \"AWS::Events::ApiDestination\", Properties: {ConnectionArn: a, HttpMethod: POST}}", "InvocationEndpoint is missing"},
+		{strings.Replace(role, "lambda.amazonaws.com", "ec2.amazonaws.com", 1), "may take on this role"},
 		{strings.TrimRight(role, "\n") + "\n      Policies: [{PolicyName: p, PolicyDocument: {Version: \"2012-10-17\", Statement: {Effect: Allow, NotAction: x, Resource: \"*\"}}}]", "unknown property NotAction"},
 		{strings.TrimRight(role, "\n") + "\n      Policies: [{PolicyName: p, PolicyDocument: {Version: \"2012-10-17\", Statement: {Effect: Allow, Action: x, Resource: \"*\", Condition: {Bool: {\"aws:SecureTransport\": true}}}}}]", "unknown property Bool"},
 		{strings.TrimRight(role, "\n") + "\n      Policies: [{PolicyName: p, PolicyDocument: {Version: \"2012-10-17\", Statement: {Effect: Allow, Action: x, Resource: \"*\", Condition: {}}}}]", "a condition is on"},

@@ -67,6 +67,19 @@ func modelOf(name string) (model, bool) {
 				"QueueName": "${Name}",
 			},
 		},
+		"AWS::Events::EventBus": {
+			name: "Name", read: readBus,
+			attributes: map[string]string{"Arn": arnPrefix + "events" + place + "event-bus/${Name}", "Name": "${Name}"},
+		},
+		"AWS::Events::Rule": {name: "Name", read: readRule},
+		"AWS::Events::ApiDestination": {
+			name: "Name", read: readDestination,
+			attributes: map[string]string{"Arn": arnPrefix + "events" + place + "api-destination/${Name}/" + madeLabel},
+		},
+		"AWS::Events::Connection": {
+			name: "Name", read: readConnection,
+			attributes: map[string]string{"Arn": arnPrefix + "events" + place + "connection/${Name}/" + madeLabel},
+		},
 		"AWS::IAM::Role": {
 			name: "RoleName", read: checkRole,
 			attributes: map[string]string{"Arn": arnPrefix + "iam::${AWS::AccountId}:role/${Name}"},
@@ -93,6 +106,7 @@ func modelOf(name string) (model, bool) {
 			},
 		},
 		"AWS::CloudWatch::Dashboard":    {name: "DashboardName"},
+		"AWS::SQS::QueuePolicy":         {},
 		"AWS::Logs::MetricFilter":       {},
 		"AWS::Logs::QueryDefinition":    {},
 		"AWS::ApiGatewayV2::ApiMapping": {},

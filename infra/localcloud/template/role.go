@@ -2,14 +2,24 @@ package template
 
 import "slices"
 
+// The services that take on roles here.
+const (
+	functions = "lambda.amazonaws.com"
+	rules     = "events.amazonaws.com"
+)
+
 // checkRole reads a role that may be nobody's.
 func checkRole(s *scope, r *resource, n *node, out *Stack) error {
-	_, err := readRole(n)
+	_, trusted, err := readRole(n)
+	if err == nil && !slices.Contains(trusted, functions) && !slices.Contains(trusted, rules) {
+		err = n.at.errorf("neither %s nor %s may take on this role", functions, rules)
+	}
 	return err
 }
 
-// role returns the name of the role with an ARN, and what it allows.
-func (s *scope) role(at position, arn string) (string, []Statement, error) {
+// role returns the name of the role with an ARN, and what it allows to the
+// service that is to take it on.
+func (s *scope) role(at position, arn, service string) (string, []Statement, error) {
 	for _, r := range s.order {
 		if r.model.name != "RoleName" {
 			continue
@@ -28,17 +38,19 @@ func (s *scope) role(at position, arn string) (string, []Statement, error) {
 		if err != nil {
 			return "", nil, err
 		}
-		statements, err := readRole(properties)
+		statements, trusted, err := readRole(properties)
+		if err == nil && !slices.Contains(trusted, service) {
+			err = at.errorf("%s may not take on the role %s", service, r.id)
+		}
 		return name, statements, err
 	}
 	return "", nil, at.errorf("%q is no role of this template", arn)
 }
 
-// readRole reads the inline policies of a role that Lambda may take on.
-func readRole(n *node) ([]Statement, error) {
-	var statements []Statement
-	var trusted []string
-	if err := n.fields(map[string]field{
+// readRole reads the inline policies of a role, and which services may take it
+// on.
+func readRole(n *node) (statements []Statement, trusted []string, err error) {
+	err = n.fields(map[string]field{
 		"RoleName":                 known,
 		"Description":              known,
 		"Path":                     known,
@@ -53,13 +65,8 @@ func readRole(n *node) ([]Statement, error) {
 				"PolicyDocument": document(func(n *node) error { return readStatement(n, &statements) }),
 			})
 		}),
-	}); err != nil {
-		return nil, err
-	}
-	if !slices.Contains(trusted, "lambda.amazonaws.com") {
-		return nil, n.at.errorf("lambda.amazonaws.com may not take on this role")
-	}
-	return statements, nil
+	})
+	return statements, trusted, err
 }
 
 // document reads a policy, which has one statement or a list of them.
@@ -92,12 +99,14 @@ func readStatement(n *node, to *[]Statement) error {
 		"Resource": texts(&st.Resources),
 		"Condition": inside(map[string]field{
 			"ForAllValues:StringEquals": inside(map[string]field{"dynamodb:LeadingKeys": texts(&st.LeadingKeys)}),
+			"ForAllValues:StringLike":   inside(map[string]field{"dynamodb:LeadingKeys": texts(&st.LeadingKeysLike)}),
 			"ForAnyValue:StringEquals":  inside(map[string]field{"dynamodb:LeadingKeys": texts(&st.AnyLeadingKey)}),
 		}),
 	}); err != nil {
 		return err
 	}
-	if n.get("Condition") != nil && (len(st.LeadingKeys) == 0) == (len(st.AnyLeadingKey) == 0) {
+	kinds := min(len(st.LeadingKeys), 1) + min(len(st.LeadingKeysLike), 1) + min(len(st.AnyLeadingKey), 1)
+	if n.get("Condition") != nil && kinds != 1 {
 		return n.get("Condition").at.errorf("a condition is on dynamodb:LeadingKeys")
 	}
 	*to = append(*to, st)

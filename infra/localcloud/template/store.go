@@ -1,5 +1,7 @@
 package template
 
+import "time"
+
 // streamLabel stands for the time at which a stream was made, which ends its
 // ARN. An engine gives it another; what goes before says the table.
 const streamLabel = "2012-10-17T00:00:00.000"
@@ -106,19 +108,23 @@ func readBucket(s *scope, r *resource, n *node, out *Stack) error {
 
 // readQueue reads an AWS::SQS::Queue.
 func readQueue(s *scope, r *resource, n *node, out *Stack) error {
+	visibility := 30
 	if err := n.fields(map[string]field{
 		"QueueName":              known,
 		"MessageRetentionPeriod": number(new(int), 60, 1209600),
-		"VisibilityTimeout":      number(new(int), 0, 43200),
+		"VisibilityTimeout":      number(&visibility, 0, 43200),
 		"SqsManagedSseEnabled":   boolean(new(bool)),
 		"KmsMasterKeyId":         text(new(string)),
 		"Tags":                   known,
 	}); err != nil {
 		return err
 	}
-	q := Queue{ID: r.id}
+	q := Queue{ID: r.id, Visibility: time.Duration(visibility) * time.Second}
 	var err error
 	if q.Name, err = s.nameOf(r); err != nil {
+		return err
+	}
+	if q.URL, err = s.refOf(r); err != nil {
 		return err
 	}
 	q.ARN, err = s.attributeOf(r, r.at, "Arn")

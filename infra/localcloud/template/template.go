@@ -23,8 +23,13 @@ type Stack struct {
 	Buckets   []Bucket
 	Queues    []Queue
 	Mappings  []Mapping
+	Buses     []Bus
+	Rules     []Rule
 	AccessLog string // format of a line of the HTTP API's
 	Outputs   map[string]string
+
+	Destinations []Destination
+	Connections  []Connection
 }
 
 // A Function is an AWS::Serverless::Function.
@@ -49,13 +54,15 @@ type Async struct {
 
 // A Statement is one of a role's policies. Effect is Allow or Deny. If there
 // are LeadingKeys, it speaks only of requests about items with these partition
-// keys alone; if there is an AnyLeadingKey, of those about one of them.
+// keys alone, as it does with LeadingKeysLike, which are patterns; if there is an
+// AnyLeadingKey, of those about one of them.
 type Statement struct {
-	Effect        string
-	Actions       []string
-	Resources     []string
-	LeadingKeys   []string
-	AnyLeadingKey []string
+	Effect          string
+	Actions         []string
+	Resources       []string
+	LeadingKeys     []string
+	LeadingKeysLike []string
+	AnyLeadingKey   []string
 }
 
 // A Route is one of the HTTP API. Method is ANY where it takes all; Path is
@@ -87,8 +94,12 @@ type Key struct{ Name, Role, Type string }
 // A Bucket is an AWS::S3::Bucket.
 type Bucket struct{ ID, Name string }
 
-// A Queue is an AWS::SQS::Queue.
-type Queue struct{ ID, Name, ARN string }
+// A Queue is an AWS::SQS::Queue. Visibility is how long a message that somebody
+// has taken is nobody else's.
+type Queue struct {
+	ID, Name, ARN, URL string
+	Visibility         time.Duration
+}
 
 // A Mapping is an event source mapping: what a stream has goes to a function.
 type Mapping struct {

@@ -24,7 +24,7 @@ func TestProject(t *testing.T) {
 		ids = append(ids, f.ID)
 		checkProjectFunction(t, s, f)
 	}
-	if want := []string{"Pull", "Push", "Verify", "Delete", "Token"}; !slices.Equal(ids, want) {
+	if want := []string{"Pull", "Push", "Verify", "Delete", "Token", "Announce"}; !slices.Equal(ids, want) {
 		t.Errorf("functions are %q, want %q", ids, want)
 	}
 	want := []Route{
@@ -53,9 +53,12 @@ func checkProjectFunction(t *testing.T, s *Stack, f Function) {
 	if f.Env["BERTH_TABLE"] != s.Tables[0].Name || f.Env["BERTH_BUCKET"] != s.Buckets[0].Name || f.Env["BERTH_INLINE_LIMIT"] != "1000" {
 		t.Errorf("%s is told %v, want table %s, bucket %s and limit 1000", f.ID, f.Env, s.Tables[0].Name, s.Buckets[0].Name)
 	}
-	timeout := 29 * time.Second
-	if f.ID == "Verify" {
+	timeout := 29 * time.Second // of what the gateway waits for
+	switch f.ID {
+	case "Verify":
 		timeout = 15 * time.Minute
+	case "Announce":
+		timeout = time.Minute
 	}
 	if f.Timeout != timeout {
 		t.Errorf("%s may take %v, want %v", f.ID, f.Timeout, timeout)
