@@ -227,3 +227,18 @@ func TestPrincipalsAsText(t *testing.T) {
 		}
 	}
 }
+
+// What is made says by whom as the audit log does.
+func TestRightsSayWho(t *testing.T) {
+	p := teamPolicy(t)
+	for who, want := range map[*Session]string{
+		{Principal: alice, Policy: p}: "user:alice",
+		{Principal: Principal{Kind: Issuer, Name: "github", Subject: "repo:acme/app"}, Policy: p}: "issuer:github/repo:acme/app",
+		{Principal: Principal{Kind: Anonymous}, Policy: p}:                                        "",
+		{Policy: p}: "",
+	} {
+		if got := who.Rights("team/app", nil).By; got != want {
+			t.Errorf("%s: got %q, want %q", who.Principal, got, want)
+		}
+	}
+}

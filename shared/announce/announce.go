@@ -58,7 +58,7 @@ func (a *Announcer) flush(ctx context.Context, b *batch, end int) (int, error) {
 		return end, nil
 	}
 	var errs []error
-	first := len(b.events)
+	first := len(b.events) - 1
 	for _, to := range a.To {
 		err := to.Publish(ctx, b.events)
 		var some *Unpublished
@@ -66,7 +66,7 @@ func (a *Announcer) flush(ctx context.Context, b *batch, end int) (int, error) {
 		case err == nil:
 			continue
 		case errors.As(err, &some) && len(some.Failed) > 0:
-			first = min(first, some.Failed[0])
+			first = max(0, min(first, some.Failed[0]))
 		default:
 			first = 0
 		}
