@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"reflect"
 	"sync/atomic"
 	"time"
 
@@ -17,7 +18,7 @@ type File struct {
 	path    string
 	log     *slog.Logger
 	poll    time.Duration
-	started Limits
+	started Settings
 	file    *follow.File
 	current atomic.Pointer[Settings]
 }
@@ -30,7 +31,7 @@ func Open(path string, log *slog.Logger) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.started = s.Limits
+	f.started = *s
 	f.current.Store(s)
 	return f, nil
 }
@@ -39,7 +40,10 @@ func Open(path string, log *slog.Logger) (*File, error) {
 func (f *File) Rules(repo string) registry.Rules { return f.current.Load().Rules(repo) }
 
 // Limits returns the limits as they were when the file was opened.
-func (f *File) Limits() registry.Limits { return f.started.ForRegistry() }
+func (f *File) Limits() registry.Limits { return f.started.Limits.ForRegistry() }
+
+// Webhooks returns the webhooks as they were when the file was opened.
+func (f *File) Webhooks() []Webhook { return f.started.Webhooks }
 
 // Follow keeps the settings up with the file until ctx ends: at each signal
 // from reload, which may be nil, and when the file's time or size has changed.
@@ -60,6 +64,9 @@ func (f *File) reload(ctx context.Context) {
 	if s.Limits.ForRegistry() != f.Limits() {
 		f.log.WarnContext(ctx, "changed limits wait for a restart", "file", f.path)
 	}
+	if !reflect.DeepEqual(s.Webhooks, f.Webhooks()) {
+		f.log.WarnContext(ctx, "changed webhooks wait for a restart", "file", f.path)
+	}
 }
 
 func (f *File) parse() (*Settings, error) {
@@ -67,5 +74,9 @@ func (f *File) parse() (*Settings, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read settings: %w", err)
 	}
-	return Parse(f.path, text)
+	s, err := Parse(f.path, text)
+	if err == nil {
+		s.beside(f.path)
+	}
+	return s, err
 }

@@ -23,6 +23,11 @@ import (
 //	limits:
 //	  manifest-size: 8MiB
 //	  tags-per-push: 20
+//	webhooks:
+//	  - url: https://ci.example.com/hook
+//	    secret-file: hook.secret
+//	    types: [referrer.attached, tag.moved]
+//	    repositories: [team/*]
 type Settings struct {
 	// Repositories are looked through in their order, and the first whose
 	// pattern fits a repository's name holds for it: alone, so that what it
@@ -33,6 +38,10 @@ type Settings struct {
 	// Limits hold for all repositories. A change needs a restart; until then
 	// the log says that one waits.
 	Limits Limits `yaml:"limits"`
+
+	// Webhooks are told what happens, each by itself. A change needs a restart;
+	// until then the log says that one waits.
+	Webhooks []Webhook `yaml:"webhooks"`
 }
 
 // A Repository is what holds for the repositories whose names fit a pattern.
