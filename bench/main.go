@@ -2,7 +2,9 @@
 // machine beside another registry or a bare baseline. scripts/bench runs it.
 //
 // It starts itself for two jobs that must not share a process with it: "bench
-// load", which puts load on a server, and "bench bare FILE", the baseline.
+// load", which puts load on a server, and "bench bare FILE", the baseline. As
+// "bench picture README SVG" it shows what a report on standard input says of
+// what a header saves; scripts/saving runs that.
 package main
 
 import (
@@ -10,11 +12,14 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/berthregistry/berth/bench/load"
+	"github.com/berthregistry/berth/bench/picture"
+	"github.com/berthregistry/berth/bench/report"
 	"github.com/berthregistry/berth/bench/target"
 )
 
@@ -45,6 +50,8 @@ func run(ctx context.Context, args []string) error {
 		return load.Serve(ctx, os.Stdin, os.Stdout)
 	case len(args) == 2 && args[0] == "bare":
 		return target.ServeBare(ctx, args[1])
+	case len(args) == 3 && args[0] == "picture":
+		return illustrate(os.Stdin, args[1], args[2])
 	}
 	s, err := parse(args, os.Stderr)
 	if err != nil {
@@ -56,4 +63,35 @@ func run(ctx context.Context, args []string) error {
 	}
 	defer b.close()
 	return b.run(ctx)
+}
+
+// illustrate puts what a report says of savings into the README, as a table, and
+// draws it.
+func illustrate(from io.Reader, readme, svg string) error {
+	r, err := report.Read(from)
+	if err != nil {
+		return err
+	}
+	savings, err := picture.Of(r)
+	if err != nil {
+		return err
+	}
+	text, err := os.ReadFile(readme)
+	if err != nil {
+		return fmt.Errorf("read the README: %w", err)
+	}
+	if text, err = picture.Splice(text, picture.Table(savings)); err != nil {
+		return err
+	}
+	drawn, err := picture.Draw(savings)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(svg, drawn, 0o666); err != nil {
+		return fmt.Errorf("write the drawing: %w", err)
+	}
+	if err := os.WriteFile(readme, text, 0o666); err != nil {
+		return fmt.Errorf("write the README: %w", err)
+	}
+	return nil
 }

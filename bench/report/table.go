@@ -168,3 +168,12 @@ func (r Report) WriteJSON(w io.Writer) error {
 		Rows []row `json:"rows"`
 	}{r, rows})
 }
+
+// Read reads what WriteJSON has written.
+func Read(from io.Reader) (Report, error) {
+	var r Report
+	if err := json.NewDecoder(from).Decode(&r); err != nil {
+		return r, fmt.Errorf("read a report: %w", err)
+	}
+	return r, nil
+}
