@@ -8,11 +8,12 @@ import (
 	"github.com/berthregistry/berth/shared/registry"
 )
 
-// ETags are digests in quotes. They are strong, so the weak comparison that
-// If-None-Match asks for only has to overlook a W/ (RFC 9110, section 8.8.3.2).
+// ETags of manifests are digests in quotes, and strong; those of lists are sums,
+// and weak. If-None-Match asks for the weak comparison of both, which only has to
+// overlook a W/ (RFC 9110, section 8.8.3.2).
 
-// noneMatch says whether If-None-Match names the entity tag, so that the client
-// has what it asks for.
+// noneMatch says whether If-None-Match names the entity tag, given without W/, so
+// that the client has what it asks for.
 func noneMatch(h http.Header, etag string) bool {
 	values := h["If-None-Match"]
 	if len(values) == 0 {

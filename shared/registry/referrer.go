@@ -47,11 +47,12 @@ func (in *incoming) describe() error {
 // each other; on a subject that is not here it makes a stub.
 func (in *incoming) attach(subject table.Item) []table.Action {
 	s, t := in.parsed.Subject.Digest, in.parsed.ArtifactType
-	counted := countedAs(subject, t)
+	counted, mark := countedAs(subject, t), printOf(in.listed)
 	return []table.Action{
 		table.Put(referrerKey(in.Repo, s, t, in.digest), append(slices.Clip(in.by),
-			table.B(attrDescriptor, in.listed), table.S(attrCountedAs, counted))...),
-		table.Update(manifestKey(in.Repo, s)).Adding(attrReferrers, 1).Adding(counted, 1),
+			table.B(attrDescriptor, in.listed), table.S(attrCountedAs, counted), table.N(attrPrint, mark))...),
+		table.Update(manifestKey(in.Repo, s)).
+			Adding(attrReferrers, 1).Adding(counted, 1).Adding(printsAs(counted), mark),
 	}
 }
 
@@ -65,21 +66,23 @@ func (r *Registry) detach(ctx context.Context, repo string, s oci.Digest, artifa
 	if err != nil {
 		return nil, fmt.Errorf("read subject: %w", err)
 	}
-	counted := entry.Str(attrCountedAs)
-	return []table.Action{table.Delete(entry.Key), uncount(subject, counted)}, nil
+	return []table.Action{table.Delete(entry.Key), uncount(subject, entry)}, nil
 }
 
 // uncount takes one referrer off a subject. What it would leave at zero it
 // removes, and only that needs the subject to be as it was read.
-func uncount(subject table.Item, counted string) table.Action {
+func uncount(subject, entry table.Item) table.Action {
+	counted := entry.Str(attrCountedAs)
+	prints := printsAs(counted)
 	same := table.VersionIs(subject.Version)
 	switch {
 	case !isLive(subject) && subject.Num(attrReferrers) <= 1:
 		return table.Delete(subject.Key).When(same)
 	case subject.Num(counted) <= 1:
-		return table.Update(subject.Key).Adding(attrReferrers, -1).Unsetting(counted).When(same)
+		return table.Update(subject.Key).Adding(attrReferrers, -1).Unsetting(counted, prints).When(same)
 	}
-	return table.Update(subject.Key).Adding(attrReferrers, -1).Adding(counted, -1).When(table.Exists())
+	return table.Update(subject.Key).
+		Adding(attrReferrers, -1).Adding(counted, -1).Adding(prints, -entry.Num(attrPrint)).When(table.Exists())
 }
 
 // A ReferrersPage is a part of the list of a subject's referrers.
@@ -88,6 +91,9 @@ type ReferrersPage struct {
 	Descriptors [][]byte
 	// Next is where the next page begins, "" if this is the last.
 	Next string
+	// Fingerprint is the same for as long as the list is, "" if this is not all
+	// of it.
+	Fingerprint string
 }
 
 // maxReferrers bounds the descriptors of one page, in bytes, so that the index
@@ -107,14 +113,25 @@ func (r *Registry) Referrers(ctx context.Context, repo string, d oci.Digest, art
 	if q.After, err = fromCursor(from, q.Prefix); err != nil {
 		return ReferrersPage{}, err
 	}
+	if inSight, err := r.seesReferrers(ctx, repo, d); err != nil || !inSight {
+		return ReferrersPage{}.summed(q, fingerprint{}), err
+	}
+	return r.listReferrers(ctx, q)
+}
+
+// seesReferrers says whether the caller sees what refers to a manifest.
+func (r *Registry) seesReferrers(ctx context.Context, repo string, d oci.Digest) (bool, error) {
 	s := r.sight(repo, r.rights.Pull)
 	if err := s.hint(ctx); err != nil {
-		return ReferrersPage{}, err
+		return false, err
 	}
-	if inSight, err := s.has(ctx, node{d, true}); err != nil || !inSight {
-		return ReferrersPage{}, err
-	}
+	return s.has(ctx, node{d, true})
+}
+
+func (r *Registry) listReferrers(ctx context.Context, q table.Query) (ReferrersPage, error) {
 	var out ReferrersPage
+	var sum fingerprint
+	first := q
 	for size := 0; ; {
 		page, err := r.table.Query(ctx, q)
 		if err != nil {
@@ -127,10 +144,11 @@ func (r *Registry) Referrers(ctx context.Context, repo string, d oci.Digest, art
 				return out, nil
 			}
 			out.Descriptors = append(out.Descriptors, descriptor)
+			sum.add(item)
 			q.After = item.Sort
 		}
 		if !page.More {
-			return out, nil
+			return out.summed(first, sum), nil
 		}
 	}
 }

@@ -149,11 +149,13 @@ func (s *survey) counts(repo string, subject oci.Digest, item table.Item) {
 	for key, entry := range s.items {
 		if key.Partition == "repo#"+repo && strings.HasPrefix(key.Sort, "referrer#"+string(subject)+"#") {
 			listed["referrers"]++
-			listed[entry.Str("countedAs")]++
+			counted := entry.Str("countedAs")
+			listed[counted]++
+			listed["prints:"+strings.TrimPrefix(counted, "referrers:")] += entry.Num("print")
 		}
 	}
 	for _, a := range item.Attrs {
-		if strings.HasPrefix(a.Name, "referrers") {
+		if strings.HasPrefix(a.Name, "referrers") || strings.HasPrefix(a.Name, "prints:") {
 			s.expect(a.Num() == listed[a.Name], "%s has %d %s and counts %d", subject, listed[a.Name], a.Name, a.Num())
 			delete(listed, a.Name)
 		}

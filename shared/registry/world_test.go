@@ -260,6 +260,9 @@ func about(d oci.Digest) []question {
 		}, func(s seer) string { return s.blob(d) }},
 		{"referrers of " + string(d), func(ctx context.Context, r *registry.Registry) (string, error) {
 			page, err := r.Referrers(ctx, home, d, "", "")
+			if err == nil {
+				err = keepsItsPrint(ctx, r, d, page)
+			}
 			var found []string
 			for _, raw := range page.Descriptors {
 				var one oci.Descriptor
