@@ -94,6 +94,9 @@ func (c *proxyTo) Run(t terminal) error {
 	go greet(ctx, p, log)
 	err = serveUntil(signals, &server{handler: c.guarded(p)}, listener, log)
 	closeUntil(signals, p, log)
+	if n := p.Spared(); n > 0 {
+		log.Info("requests for referrers were not needed", "requests", n)
+	}
 	return err
 }
 

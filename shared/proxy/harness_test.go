@@ -31,6 +31,7 @@ import (
 type pair struct {
 	testing.TB
 	registry, proxy string // URLs
+	handler         *proxy.Proxy
 	stop            func() // the proxy
 
 	mu     sync.Mutex
@@ -98,7 +99,7 @@ func newPair(t testing.TB, kind string, idle time.Duration) *pair {
 		}
 	})
 	t.Cleanup(p.stop)
-	p.registry, p.proxy = upstream.URL, front.URL
+	p.registry, p.proxy, p.handler = upstream.URL, front.URL, handler
 	return p
 }
 

@@ -20,6 +20,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/retry"
 
+	"github.com/berthregistry/berth/shared/absent"
 	"github.com/berthregistry/berth/shared/oci"
 	"github.com/berthregistry/berth/shared/transfer"
 )
@@ -57,7 +58,8 @@ const usualIdle = 2 * time.Minute
 // names; uploads of blobs are of the proxy itself until they are complete.
 type Proxy struct {
 	to      *url.URL
-	client  *auth.Client                                                     // returns redirects as they are
+	client  *auth.Client // returns redirects as they are
+	absent  *absent.Transport
 	begin   func(ctx context.Context, repo, about string, size int64) stream // size is -1 if unknown
 	uploads *uploads
 	welcome welcome
@@ -74,9 +76,11 @@ func New(o Options) *Proxy {
 	}
 	client := *o.Client
 	client.Cache = newTokens()
+	spared := new(absent.Transport)
 	return &Proxy{
 		to:      o.To,
-		client:  forwarding(&client),
+		client:  forwarding(&client, spared),
+		absent:  spared,
 		begin:   streams(&client, o),
 		uploads: newUploads(cmp.Or(o.Idle, usualIdle), maxUploads, o.Log),
 		bodies:  semaphore.NewWeighted(maxBodies),
@@ -98,13 +102,15 @@ func streams(client remote.Client, o Options) func(ctx context.Context, repo, ab
 
 // forwarding returns a client for what is passed on. A redirect is for whoever
 // asked: they are on this machine and get there too, and the bytes need not come
-// through here. Only a request for a token is sent on.
-func forwarding(c *auth.Client) *auth.Client {
+// through here. Only a request for a token is sent on. What the registry has said
+// to be absent is not asked for: all clients are one to it, the proxy.
+func forwarding(c *auth.Client, spared *absent.Transport) *auth.Client {
 	out, base := *c, http.Client{}
 	if c.Client != nil {
 		base = *c.Client
 	}
-	base.Transport = retry.NewTransport(base.Transport)
+	spared.Base = base.Transport
+	base.Transport = retry.NewTransport(spared)
 	base.CheckRedirect = func(_ *http.Request, via []*http.Request) error {
 		switch _, err := parse(via[0].URL.Path); {
 		case err == nil:
@@ -121,6 +127,10 @@ func forwarding(c *auth.Client) *auth.Client {
 // Close gives up the uploads that are open, and tells the registry until ctx
 // ends. No more are taken.
 func (p *Proxy) Close(ctx context.Context) error { return p.uploads.close(ctx) }
+
+// Spared returns how many requests of clients for referrers were answered by the
+// proxy, since the registry had just said that there are none.
+func (p *Proxy) Spared() int64 { return p.absent.Spared() }
 
 // A visit is one request, from its start to its end.
 type visit struct {
