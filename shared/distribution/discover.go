@@ -19,6 +19,14 @@ func (v *visit) discover(w http.ResponseWriter, r *http.Request, _ Target) error
 			Endpoints:   []string{direct.Uploads},
 		})
 	}
+	if v.events != nil {
+		found.Extensions = append(found.Extensions, direct.Extended{
+			Name:        direct.Extension,
+			URL:         "https://github.com/berthregistry/berth/blob/main/docs/events.md",
+			Description: "what happens in the repository is told as it happens",
+			Endpoints:   []string{eventsEndpoint},
+		})
+	}
 	raw, err := json.Marshal(found)
 	if err != nil {
 		return fmt.Errorf("encode extensions: %w", err)

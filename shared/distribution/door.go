@@ -28,6 +28,11 @@ type Door struct {
 	// they begin an upload. Zero stands for no limit.
 	Request int64
 
+	// Poll is for a door that holds an answer back until it is whole: events then
+	// come in pages only, and this is how long clients are told to wait before
+	// they ask for the next. Zero stands for a door that they stream through.
+	Poll time.Duration
+
 	// Valid is how long the URL of a redirect works, a minute if zero.
 	Valid time.Duration
 }

@@ -30,6 +30,9 @@ type Options struct {
 	// are then told to come back, which most do by themselves, where they would
 	// give up over an error that says nothing.
 	Busy func(error) bool
+	// Events are what is told of repositories. Without them there is no such
+	// extension.
+	Events Events
 }
 
 // New returns a handler of everything below /v2/.
@@ -41,7 +44,10 @@ func New(reg *registry.Registry, o Options) http.Handler {
 		o.Busy = func(error) bool { return false }
 	}
 	o.Door.Valid = cmp.Or(o.Door.Valid, time.Minute)
-	return &handler{reg: reg, door: o.Door, gate: o.Gate, observe: o.Observe, log: o.Log, busy: o.Busy}
+	return &handler{
+		reg: reg, door: o.Door, gate: o.Gate, observe: o.Observe, log: o.Log, busy: o.Busy,
+		events: o.Events, streams: newStreams(),
+	}
 }
 
 type handler struct {
@@ -51,6 +57,8 @@ type handler struct {
 	observe func(*http.Request, Exchange)
 	log     *slog.Logger
 	busy    func(error) bool
+	events  Events
+	streams *streams
 }
 
 // An endpoint reads a request, asks the registry, and writes the answer, unless
@@ -83,6 +91,7 @@ var endpoints = map[Route]map[string]endpoint{
 		http.MethodDelete: (*visit).cancelUpload,
 	},
 	RouteDiscover:      {http.MethodGet: (*visit).discover, http.MethodHead: (*visit).discover},
+	RouteEvents:        {http.MethodGet: (*visit).getEvents},
 	RouteDirectUploads: {http.MethodPost: (*visit).beginDirect},
 	RouteDirectUpload: {
 		http.MethodGet:    (*visit).getDirect,
@@ -143,6 +152,9 @@ func (v *visit) answer(w http.ResponseWriter, r *http.Request) error {
 func (v *visit) dispatch(w http.ResponseWriter, r *http.Request, t Target) error {
 	if t.Route.isDirect() && !v.reg.TakesDirect() {
 		return oci.ErrUnsupported.With(nil, "this registry takes no direct uploads")
+	}
+	if t.Route == RouteEvents && v.events == nil {
+		return oci.ErrUnsupported.With(nil, "this registry tells no events")
 	}
 	methods := endpoints[t.Route]
 	do, ok := methods[r.Method]

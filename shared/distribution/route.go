@@ -22,8 +22,9 @@ const (
 	RouteUpload    Route = "upload"    // /v2/<name>/blobs/uploads/<id>
 	RouteNone      Route = "none"      // anything else
 
-	// Of extensions: see direct.go and discover.go.
+	// Of extensions: see direct.go, discover.go and events.go.
 	RouteDiscover      Route = "discover"       // /v2/<name>/_oci/ext/discover
+	RouteEvents        Route = "events"         // /v2/<name>/_berth/v1/events
 	RouteDirectUploads Route = "direct-uploads" // /v2/<name>/_berth/v1/uploads
 	RouteDirectUpload  Route = "direct-upload"  // /v2/<name>/_berth/v1/uploads/<id>
 	RouteDirectParts   Route = "direct-parts"   // /v2/<name>/_berth/v1/uploads/<id>/parts
@@ -74,6 +75,8 @@ func (t Target) Path() string {
 		return "/v2/" + t.Repo + "/blobs/uploads/" + t.Upload
 	case RouteDiscover:
 		return "/v2/" + t.Repo + discover
+	case RouteEvents:
+		return "/v2/" + t.Repo + "/" + eventsEndpoint
 	case RouteDirectUploads:
 		return "/v2/" + t.Repo + directUploads
 	case RouteDirectUpload:
@@ -173,6 +176,9 @@ const (
 func splitExtension(rest string) (t Target, name, last string) {
 	if name, ok := strings.CutSuffix(rest, discover); ok {
 		return Target{Route: RouteDiscover}, name, ""
+	}
+	if name, ok := strings.CutSuffix(rest, "/"+eventsEndpoint); ok {
+		return Target{Route: RouteEvents}, name, ""
 	}
 	if name, below, ok := strings.Cut(rest, directUploads); ok {
 		switch below := strings.SplitN(below, "/", 4); {
