@@ -93,7 +93,7 @@ func TestParametersAreInGroups(t *testing.T) {
 var truths = regexp.MustCompile(`(?mi)(: |- |\[)(on|off|yes|no|y|n) *([,\]}#]|$)|, (on|off|yes|no|y|n) *[,\]}]`)
 
 func TestWordsAreWords(t *testing.T) {
-	for _, file := range []string{"../template.yaml", "state.yaml"} {
+	for _, file := range []string{"../template.yaml", "state.yaml", "webhook.yaml"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -121,9 +121,12 @@ func told(t *testing.T, parameters map[string]string) (wire.TokenConfig, map[str
 			return value, ok
 		}
 		var err error
-		if f.ID == "Token" {
+		switch f.ID {
+		case "Token":
 			config, err = wire.ReadToken(lookup)
-		} else {
+		case "Announce":
+			_, err = wire.ReadAnnouncer(lookup)
+		default:
 			_, err = wire.Read(lookup)
 		}
 		if err != nil {
@@ -134,17 +137,24 @@ func told(t *testing.T, parameters map[string]string) (wire.TokenConfig, map[str
 }
 
 // What is for whoever runs functions elsewhere: on AWS the bucket is the
-// registry's alone, its keys are, and its address is that of the request. And
+// registry's alone, and its keys are. And
 // what is as it should be for everybody but tests.
-var leftOut = []string{"BERTH_PREFIX", "BERTH_SERVICE", "BERTH_URL", "BERTH_VERIFY_INLINE", "BERTH_PART_LIFE"}
+var leftOut = []string{"BERTH_PREFIX", "BERTH_SERVICE", "BERTH_VERIFY_INLINE", "BERTH_PART_LIFE"}
 
-// Functions are told all that they ask for and nothing else. Who verifies is
-// for Push to know.
+// What only some functions are told, who could all ask for it.
+var toldTo = map[string][]string{
+	"BERTH_VERIFIER": {"Push"},
+	"BERTH_BUS":      {"Announce", "Pull"},
+	"BERTH_URL":      {"Announce"}, // it is asked by nobody who knows the address
+}
+
+// Functions are told all that they ask for and nothing else.
 func TestEnvironment(t *testing.T) {
 	config, asked := told(t, nil)
 	for _, f := range load(t, nil).Functions {
 		want := slices.DeleteFunc(asked[f.ID], func(name string) bool {
-			return !strings.HasPrefix(name, "BERTH_") || slices.Contains(leftOut, name) || name == "BERTH_VERIFIER" && f.ID != "Push"
+			to, some := toldTo[name]
+			return !strings.HasPrefix(name, "BERTH_") || slices.Contains(leftOut, name) || some && !slices.Contains(to, f.ID)
 		})
 		slices.Sort(want)
 		want = slices.Compact(want)

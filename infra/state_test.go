@@ -34,7 +34,7 @@ func TestWhatLastsIsRetained(t *testing.T) {
 
 // A name that the template fixes could be given to one registry only.
 func TestNamesAreNotFixed(t *testing.T) {
-	for _, file := range []string{"../template.yaml", "state.yaml"} {
+	for _, file := range []string{"../template.yaml", "state.yaml", "webhook.yaml"} {
 		for id, r := range read(t, file).Resources {
 			for _, name := range []string{"TableName", "BucketName", "FunctionName", "RoleName", "AlarmName", "DashboardName", "Name"} {
 				value, ok := r.Properties[name]

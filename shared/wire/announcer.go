@@ -38,13 +38,13 @@ func Announcer(c Config, log *slog.Logger) func(context.Context, dynamo.Event) (
 	return announcer(NewAnnouncer(c, NewTable(c, log), log), log)
 }
 
-// NewAnnouncer returns what tells of changes on AWS: to the bus that c names,
-// from the address in it. It reads how subjects stand from items alone.
+// NewAnnouncer returns what tells of changes on AWS, from the registry at c.URL:
+// the log that clients read, and the bus.
 func NewAnnouncer(c Config, items table.Store, log *slog.Logger) *announce.Announcer {
 	return &announce.Announcer{
 		Source:   c.URL,
 		Registry: registry.New(items, nil, registry.Options{}), // of bytes it needs none
-		To:       []announce.Publisher{newBus(c)},
+		To:       []announce.Publisher{announce.NewLog(items, time.Now), newBus(c)},
 		Log:      log,
 	}
 }
