@@ -29,7 +29,9 @@ const (
 // versions are known.
 func sampleChanges() map[string]table.Change {
 	in := func(sk string) table.Key { return table.Key{Partition: "repo#team/app", Sort: sk} }
-	item := func(version string, attrs ...table.Attr) *table.Item { return &table.Item{Version: version, Attrs: attrs} }
+	item := func(version string, attrs ...table.Attr) *table.Item {
+		return &table.Item{Version: version, Attrs: attrs}
+	}
 	at := func(d oci.Digest) table.Attr { return table.S("digest", string(d)) }
 	alice, ci := table.S("by", "user:alice"), table.S("by", "robot:ci")
 	descriptor, _ := json.Marshal(oci.Descriptor{

@@ -131,13 +131,9 @@ func manifestHappened(c table.Change, name string) Happening {
 	if h.Subject, err = oci.ParseDigest(item.Str(attrSubject)); err != nil {
 		h.Subject = ""
 	}
-	h.Descriptor, err = json.Marshal(oci.Descriptor{
+	return h.describing(oci.Descriptor{
 		MediaType: item.Str(attrMediaType), Digest: d, Size: item.Num(attrSize), ArtifactType: item.Str(attrArtifactType),
 	})
-	if err != nil {
-		return Happening{}
-	}
-	return h
 }
 
 // tagHappened looks at the digest only: a tag is also written to when it is
@@ -192,9 +188,25 @@ func referrerHappened(c table.Change, name string) Happening {
 	if err != nil {
 		return Happening{}
 	}
-	h.Subject, h.Digest, h.Descriptor = subject, digest, item.Bin(attrDescriptor)
+	h.Subject, h.Digest = subject, digest
 	var d oci.Descriptor
-	if json.Unmarshal(h.Descriptor, &d) != nil || d.Digest != digest {
+	if json.Unmarshal(item.Bin(attrDescriptor), &d) != nil {
+		return Happening{}
+	}
+	return h.describing(d)
+}
+
+// describing adds a descriptor in the form in which it is listed, whatever else
+// the item has in it. One that is not of the manifest makes nothing of it all.
+func (h Happening) describing(d oci.Descriptor) Happening {
+	if d.Digest != h.Digest || d.Size < 0 {
+		return Happening{}
+	}
+	var err error
+	h.Descriptor, err = json.Marshal(oci.Descriptor{
+		MediaType: d.MediaType, Digest: d.Digest, Size: d.Size, ArtifactType: d.ArtifactType, Annotations: d.Annotations,
+	})
+	if err != nil {
 		return Happening{}
 	}
 	return h
