@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/berthregistry/berth/shared/announce"
 	"github.com/berthregistry/berth/shared/blobs"
 	blobfiles "github.com/berthregistry/berth/shared/blobs/local"
 	tablefile "github.com/berthregistry/berth/shared/table/local"
@@ -26,6 +27,7 @@ type data struct {
 	folder string
 	table  *tablefile.Store
 	blobs  *blobfiles.Store
+	events *announce.Log // of the last day
 }
 
 // tableFile is the name of the table, by which a data folder is known.
@@ -47,7 +49,7 @@ func openData(folder string, log *slog.Logger) (*data, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the data folder: %w", err)
 	}
-	d := &data{folder: folder, table: t}
+	d := &data{folder: folder, table: t, events: announce.NewLog(t, time.Now)}
 	// The lock on the table is ours. What a holder before us left behind when
 	// it was killed would be a lie from here on.
 	if err := d.unsign(); err != nil {

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/berthregistry/berth/shared/access"
 	"github.com/berthregistry/berth/shared/access/desk"
 	"github.com/berthregistry/berth/shared/access/door"
 	"github.com/berthregistry/berth/shared/access/federate"
@@ -20,6 +21,7 @@ import (
 	"github.com/berthregistry/berth/shared/access/login"
 	"github.com/berthregistry/berth/shared/access/token"
 	"github.com/berthregistry/berth/shared/access/vault"
+	"github.com/berthregistry/berth/shared/announce/webhook"
 	"github.com/berthregistry/berth/shared/distribution"
 )
 
@@ -93,10 +95,12 @@ func isLocal(addr net.Addr) bool {
 	return ok && tcp.IP.IsLoopback()
 }
 
-// guard puts the access control together, if there is a policy.
-func (c *serve) guard(ctx context.Context, d *data, background *sync.WaitGroup, log *slog.Logger) (guard, error) {
+// guard puts the access control together, if there is a policy. A registry that is
+// open to everybody has a desk for the letters of its webhooks only.
+func (c *serve) guard(ctx context.Context, d *data, post *webhook.Post, background *sync.WaitGroup, log *slog.Logger) (guard, error) {
 	if c.Policy == "" {
-		return guard{}, nil
+		everybody, err := letIn(access.Principal{Kind: "anybody", Name: "open"})
+		return guard{desk: desk.New(desk.Options{Post: letterDesk{post}, Gate: everybody, Log: log})}, err
 	}
 	file, err := openPolicy(string(c.Policy), log)
 	if err != nil {
@@ -116,7 +120,7 @@ func (c *serve) guard(ctx context.Context, d *data, background *sync.WaitGroup, 
 	return guard{gate, desk.New(desk.Options{
 		Ledger: kept, State: file.state(kept), File: file.text,
 		Login: authenticator, Keys: vault.Open(vault.File(d.keys()), kept.PublishKeys, time.Now), Verifier: verifier,
-		Service: service, Life: c.TokenLife, Gate: gate, Log: log,
+		Service: service, Life: c.TokenLife, Gate: gate, Post: letterDesk{post}, Log: log,
 	})}, nil
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/berthregistry/berth/shared/access/desk"
 	"github.com/berthregistry/berth/shared/access/ledger"
 	"github.com/berthregistry/berth/shared/access/vault"
+	"github.com/berthregistry/berth/shared/announce/webhook"
 	"github.com/berthregistry/berth/shared/table/dynamo"
 )
 
@@ -30,17 +31,22 @@ type operator struct{ session *access.Session }
 var _ desk.Gate = operator{}
 
 func newOperator() (operator, error) {
+	name := "unknown"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	return letIn(access.Principal{Kind: "operator", Name: name})
+}
+
+// letIn returns a gate that lets everybody administer, as somebody.
+func letIn(who access.Principal) (operator, error) {
 	policy := &access.Policy{Rules: []access.Rule{{
 		Name: "who has the table", Whom: access.Whom{Names: []string{"authenticated"}}, Actions: []access.Action{access.Admin},
 	}}}
 	if err := policy.Compile(); err != nil {
 		return operator{}, fmt.Errorf("let the operator in: %w", err)
 	}
-	name := "unknown"
-	if u, err := user.Current(); err == nil {
-		name = u.Username
-	}
-	return operator{&access.Session{Principal: access.Principal{Kind: "operator", Name: name}, Policy: policy}}, nil
+	return operator{&access.Session{Principal: who, Policy: policy}}, nil
 }
 
 func (o operator) Admit(*http.Request) (*access.Session, error) { return o.session, nil }
@@ -75,7 +81,13 @@ func openFolder(folder string, t terminal) (*office, error) {
 		return nil, err
 	}
 	l := ledger.New(d.table, ledger.Options{Log: log})
-	o, err := operate(desk.Options{Ledger: l, Keys: vault.Open(vault.File(d.keys()), l.PublishKeys, nil), Log: log})
+	post, err := webhook.Open(context.Background(), webhook.Options{Table: d.table, Idle: true, Log: log})
+	if err != nil {
+		return nil, errors.Join(err, d.table.Close())
+	}
+	o, err := operate(desk.Options{
+		Ledger: l, Keys: vault.Open(vault.File(d.keys()), l.PublishKeys, nil), Post: letterDesk{post}, Log: log,
+	})
 	if err != nil {
 		return nil, errors.Join(err, d.table.Close())
 	}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/berthregistry/berth/shared/announce/webhook"
 	"github.com/berthregistry/berth/shared/distribution"
 	"github.com/berthregistry/berth/shared/probe"
 	"github.com/berthregistry/berth/shared/registry"
@@ -38,6 +40,10 @@ type serve struct {
 	AddressHeader string        `placeholder:"NAME" env:"BERTH_ADDRESS_HEADER" help:"Header in which what stands in front says where a request came from, such as X-Forwarded-For. Whoever gets here past it could say anything."`
 	TokenLife     time.Duration `default:"5m" env:"BERTH_TOKEN_LIFE" help:"How long tokens are good for: 5m to 15m."`
 
+	Webhook           []string `sep:"none" placeholder:"URL" env:"BERTH_WEBHOOK" help:"Where to send what happens, as CloudEvents; may be given several times."`
+	WebhookSecretFile string   `placeholder:"FILE" env:"BERTH_WEBHOOK_SECRET_FILE" help:"The secret that signs what is sent: whsec_ and base64, or 24 to 64 bytes."`
+	WebhookType       []string `placeholder:"TYPE" env:"BERTH_WEBHOOK_TYPE" help:"Send events of this type only, such as referrer.attached; may be given several times."`
+
 	LogFormat telemetry.Format `enum:"text,json" default:"text" env:"BERTH_LOG_FORMAT" help:"How a line of the log looks: text or json."`
 	LogLevel  slog.Level       `default:"info" env:"BERTH_LOG_LEVEL" help:"Log from this level on: debug, info, warn or error; requests are info."`
 	Pprof     string           `env:"BERTH_PPROF" placeholder:"HOST:PORT" help:"Loopback address at which to offer Go's profiles."`
@@ -54,6 +60,11 @@ only. With one, nobody may do anything but what a rule allows. Robots are made
 with berth robot, by whoever a rule allows admin, or while the registry does not
 run with --data.
 
+A webhook gets what happens as CloudEvents, signed as Standard Webhooks says, at
+least once and in order for each image and tag. What it does not take for a day
+is kept for berth letters. The settings file has room for several, each with its
+own secret and what it wants to know.
+
 Examples:
 
   berth serve &
@@ -62,7 +73,9 @@ Examples:
   berth tree 127.0.0.1:5000/team/alpine:1
 
   berth serve --listen :5000 --policy policy.yaml --users htpasswd \
-    --url https://registry.example.com`
+    --url https://registry.example.com
+
+  berth serve --webhook https://ci.example/hook --webhook-secret-file hook.secret`
 }
 
 // Run serves until a signal comes.
@@ -91,11 +104,15 @@ func (c *serve) Run(t terminal) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 
-	rules, err := c.rules(ctx, &background, log)
+	rules, hooks, err := c.settings(ctx, &background, log)
 	if err != nil {
 		return err
 	}
-	guard, err := c.guard(ctx, d, &background, log)
+	herald, err := c.herald(ctx, d, hooks, log)
+	if err != nil {
+		return err
+	}
+	guard, err := c.guard(ctx, d, herald.post, &background, log)
 	if err != nil {
 		return err
 	}
@@ -108,6 +125,7 @@ func (c *serve) Run(t terminal) error {
 		return err
 	}
 	background.Go(func() { d.sweepHourly(ctx, log) })
+	herald.run(ctx, &background, c.source(listener.Addr()))
 	if err := d.sign(c.url(listener.Addr())); err != nil {
 		log.Warn("no note of who holds the data folder", "error", err)
 	}
@@ -121,17 +139,22 @@ func (c *serve) Run(t terminal) error {
 	return serveUntil(signals, server, listener, log)
 }
 
-// rules are what the settings file says.
-func (c *serve) rules(ctx context.Context, background *sync.WaitGroup, log *slog.Logger) (registry.Options, error) {
+// settings are what the settings file says, and the webhooks of the flags too.
+func (c *serve) settings(ctx context.Context, background *sync.WaitGroup, log *slog.Logger) (registry.Options, []webhook.Hook, error) {
 	if c.Config == "" {
-		return registry.Options{Rules: new(settings.Settings).Rules}, nil
+		hooks, err := c.hooks(nil)
+		return registry.Options{Rules: new(settings.Settings).Rules}, hooks, err
 	}
 	file, err := settings.Open(c.Config, log)
 	if err != nil {
-		return registry.Options{}, err
+		return registry.Options{}, nil, err
+	}
+	hooks, err := c.hooks(file)
+	if err != nil {
+		return registry.Options{}, nil, err
 	}
 	inBackground(ctx, background, file.Follow)
-	return registry.Options{Rules: file.Rules, Limits: file.Limits()}, nil
+	return registry.Options{Rules: file.Rules, Limits: file.Limits()}, hooks, nil
 }
 
 // inBackground follows a file until ctx ends. At each SIGHUP it is read again,
@@ -185,6 +208,11 @@ func (c *serve) url(addr net.Addr) string {
 	host, _, _ := net.SplitHostPort(c.Listen) // listened on, so well formed
 	_, port, _ := net.SplitHostPort(addr.String())
 	return scheme + "://" + net.JoinHostPort(cmp.Or(host, "localhost"), port)
+}
+
+// source is what events call this registry: the address where clients find it.
+func (c *serve) source(addr net.Addr) string {
+	return cmp.Or(strings.TrimRight(c.URL, "/"), c.url(addr))
 }
 
 // warnIfOpen says what being open to more than the machine itself means.

@@ -1,6 +1,6 @@
 // Package desk is where people and machines go about access: it makes tokens
 // of what they log in with, and lets administrators change policy, robots and
-// keys.
+// keys, and look after the letters of webhooks.
 //
 // It has all that is too heavy for the functions that carry bytes: it reads
 // policies, evaluates expressions and signs.
@@ -24,7 +24,9 @@ import (
 // what only administers (Keys, Login and Verifier nil) answers no token
 // requests.
 type Options struct {
-	// Ledger holds robots, public keys and, unless there is a File, the policy.
+	// Ledger holds robots, public keys and, unless there is a File, the policy. A
+	// registry that is open to everybody has none, and nothing of it to
+	// administer.
 	Ledger *ledger.Ledger
 	// State returns what is in force. Nil stands for the ledger's, as it is by now:
 	// a token that is made under a policy of yesterday is refused everywhere.
@@ -42,6 +44,9 @@ type Options struct {
 	Service string
 	// Life is how long an access token is good for; 5 minutes if zero.
 	Life time.Duration
+
+	// Post has the letters of webhooks. May be nil.
+	Post Post
 
 	// Gate finds out who administers.
 	Gate Gate
@@ -74,7 +79,7 @@ func New(o Options) http.Handler {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
-	if d.State == nil {
+	if d.State == nil && d.Ledger != nil {
 		d.State = d.Ledger.Reload
 	}
 	d.Life = cmp.Or(d.Life, defaultLife)
@@ -93,12 +98,18 @@ func (d *desk) routes() http.Handler {
 		mux.HandleFunc("GET /token", d.giveToken)
 		mux.HandleFunc("POST /token", d.giveToken)
 	}
-	mux.HandleFunc("GET /_berth/policy", d.administer("policy get", (*desk).getPolicy))
-	mux.HandleFunc("PUT /_berth/policy", d.administer("policy set", (*desk).putPolicy))
-	mux.HandleFunc("GET /_berth/robots", d.administer("robot list", (*desk).listRobots))
-	mux.HandleFunc("POST /_berth/robots", d.administer("robot create", (*desk).createRobot))
-	mux.HandleFunc("DELETE /_berth/robots", d.administer("robot revoke", (*desk).revokeRobot))
-	mux.HandleFunc("POST /_berth/robots/rotate", d.administer("robot rotate", (*desk).rotateRobot))
+	if d.Ledger != nil {
+		mux.HandleFunc("GET /_berth/policy", d.administer("policy get", (*desk).getPolicy))
+		mux.HandleFunc("PUT /_berth/policy", d.administer("policy set", (*desk).putPolicy))
+		mux.HandleFunc("GET /_berth/robots", d.administer("robot list", (*desk).listRobots))
+		mux.HandleFunc("POST /_berth/robots", d.administer("robot create", (*desk).createRobot))
+		mux.HandleFunc("DELETE /_berth/robots", d.administer("robot revoke", (*desk).revokeRobot))
+		mux.HandleFunc("POST /_berth/robots/rotate", d.administer("robot rotate", (*desk).rotateRobot))
+	}
+	if d.Post != nil {
+		mux.HandleFunc("GET /_berth/letters", d.administer("letter list", (*desk).listLetters))
+		mux.HandleFunc("POST /_berth/letters/redrive", d.administer("letter redrive", (*desk).redriveLetters))
+	}
 	if d.Keys != nil {
 		mux.HandleFunc("POST /_berth/keys/rotate", d.administer("keys rotate", (*desk).rotateKeys))
 	}

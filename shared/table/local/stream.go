@@ -76,6 +76,16 @@ func (s *Store) Changes(ctx context.Context, consumer string, deliver func(conte
 	}
 }
 
+// Begin makes a consumer known before its first call of Changes, which then
+// begins here. Without it what changes before that call has come so far is not
+// for the consumer.
+func (s *Store) Begin(ctx context.Context, consumer string) error {
+	if _, err := s.register(ctx, consumer); err != nil {
+		return fmt.Errorf("register consumer %s: %w", consumer, err)
+	}
+	return nil
+}
+
 // await returns a little after there are more changes.
 func (s *Store) await(ctx context.Context, more <-chan struct{}) error {
 	select {
