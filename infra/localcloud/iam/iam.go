@@ -1,6 +1,7 @@
 // Package iam is the guard that AWS puts before DynamoDB, S3, the parameter
-// store of SSM and the functions of Lambda: a proxy that lets a request pass if
-// it is signed by a principal whose policy allows what the request does.
+// store of SSM, the functions of Lambda and the buses of EventBridge: a proxy
+// that lets a request pass if it is signed by a principal whose policy allows
+// what the request does.
 //
 // A permission that a template forgets so fails on this machine, with the
 // words in which AWS would refuse it, and not at whoever deploys it.
@@ -37,9 +38,10 @@ const (
 	S3       Service = "s3"
 	SSM      Service = "ssm"    // its parameters alone
 	Lambda   Service = "lambda" // its functions, to be invoked without waiting
+	Events   Service = "events" // EventBridge, to put events on its buses
 )
 
-var services = []Service{DynamoDB, S3, SSM, Lambda}
+var services = []Service{DynamoDB, S3, SSM, Lambda, Events}
 
 // A Principal is one session of a role: what AWS makes of a function.
 type Principal struct {

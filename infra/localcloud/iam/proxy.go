@@ -86,6 +86,8 @@ func NewProxy(c Config) (http.Handler, error) {
 		p.protocol = newSSMProtocol(c)
 	case Lambda:
 		p.protocol = newLambdaProtocol(c)
+	case Events:
+		p.protocol = newEventsProtocol(c)
 	default:
 		p.protocol = newDynamoProtocol(c)
 	}

@@ -48,7 +48,7 @@ type asked struct {
 
 	AttributeNames              []string
 	MessageSystemAttributeNames []string
-	MessageAttributeNames       []string // there are none
+	MessageAttributeNames       []string
 }
 
 // ServeHTTP answers an operation, which is named by the header X-Amz-Target.

@@ -41,7 +41,7 @@ func (s *Service) receive(ctx context.Context, q *queue, a asked) (any, error) {
 	}
 	shown := []map[string]any{}
 	for _, m := range taken {
-		shown = append(shown, m.shown(slices.Concat(a.AttributeNames, a.MessageSystemAttributeNames)))
+		shown = append(shown, m.shown(a))
 	}
 	return map[string]any{"Messages": shown}, nil
 }
@@ -69,20 +69,32 @@ func (s *Service) await(ctx context.Context, q *queue, wait time.Duration, take 
 }
 
 // shown is a message as ReceiveMessage writes it, with the attributes asked for.
-func (m message) shown(attributes []string) map[string]any {
-	of := map[string]string{}
-	for name, value := range map[string]string{
+func (m message) shown(a asked) map[string]any {
+	out := map[string]any{"MessageId": m.id, "ReceiptHandle": m.handle, "Body": m.body, "MD5OfBody": sum(m.body)}
+	if of := chosen(slices.Concat(a.AttributeNames, a.MessageSystemAttributeNames), map[string]string{
 		"ApproximateFirstReceiveTimestamp": millis(m.firstReceived),
 		"ApproximateReceiveCount":          strconv.Itoa(m.receives),
 		"SentTimestamp":                    millis(m.sent),
-	} {
-		if slices.Contains(attributes, name) || slices.Contains(attributes, "All") {
-			of[name] = value
-		}
-	}
-	out := map[string]any{"MessageId": m.id, "ReceiptHandle": m.handle, "Body": m.body, "MD5OfBody": sum(m.body)}
-	if len(of) > 0 {
+	}); len(of) > 0 {
 		out["Attributes"] = of
+	}
+	given := map[string]any{}
+	for name, value := range chosen(a.MessageAttributeNames, m.attributes) {
+		given[name] = map[string]string{"DataType": "String", "StringValue": value}
+	}
+	if len(given) > 0 {
+		out["MessageAttributes"] = given
+	}
+	return out
+}
+
+// chosen are those of some values whose names are listed, or all.
+func chosen(names []string, of map[string]string) map[string]string {
+	out := map[string]string{}
+	for name, value := range of {
+		if slices.Contains(names, name) || slices.Contains(names, "All") {
+			out[name] = value
+		}
 	}
 	return out
 }
@@ -119,19 +131,13 @@ func (s *Service) attributes(_ context.Context, q *queue, a asked) (any, error) 
 	s.mu.Lock()
 	visible, hidden := q.counts()
 	s.mu.Unlock()
-	of := map[string]string{}
-	for name, value := range map[string]string{
+	return map[string]any{"Attributes": chosen(a.AttributeNames, map[string]string{
 		"ApproximateNumberOfMessages":           strconv.Itoa(visible),
 		"ApproximateNumberOfMessagesDelayed":    "0",
 		"ApproximateNumberOfMessagesNotVisible": strconv.Itoa(hidden),
 		"QueueArn":                              q.ARN,
 		"VisibilityTimeout":                     strconv.Itoa(int(q.Visibility.Seconds())),
-	} {
-		if slices.Contains(a.AttributeNames, name) || slices.Contains(a.AttributeNames, "All") {
-			of[name] = value
-		}
-	}
-	return map[string]any{"Attributes": of}, nil
+	})}, nil
 }
 
 func (s *Service) url(_ context.Context, q *queue, _ asked) (any, error) {

@@ -41,6 +41,7 @@ type queue struct {
 
 type message struct {
 	id, body      string
+	attributes    map[string]string // that whoever sent it gave it
 	sent          time.Time
 	receives      int
 	firstReceived time.Time
@@ -57,16 +58,16 @@ func New(queues ...Queue) *Service {
 	return s
 }
 
-// Send puts a message into the queue with an ARN, and reports whether there is
-// such a queue.
-func (s *Service) Send(arn, body string) bool {
+// Send puts a message with attributes into the queue with an ARN, and reports
+// whether there is such a queue.
+func (s *Service) Send(arn, body string, attributes map[string]string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	q, ok := s.queues[arn[strings.LastIndexByte(arn, ':')+1:]]
 	if !ok || q.ARN != arn {
 		return false
 	}
-	q.add(body)
+	q.add(body).attributes = attributes
 	return true
 }
 

@@ -42,6 +42,7 @@ func (c client) receive(visibility int32) []types.Message {
 	out, err := c.ReceiveMessage(c.Context(), &sqs.ReceiveMessageInput{
 		QueueUrl: &letters.URL, MaxNumberOfMessages: 10, VisibilityTimeout: visibility,
 		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameAll},
+		MessageAttributeNames:       []string{"All"},
 	})
 	if err != nil {
 		c.Fatal(err)
@@ -72,15 +73,18 @@ func (c client) counts() string {
 // is deleted.
 func TestMessages(t *testing.T) {
 	c := newClient(t)
-	if !c.service.Send(letters.ARN, "one") || !c.service.Send(letters.ARN, "two") {
+	if !c.service.Send(letters.ARN, "one", map[string]string{"WHY": "because"}) || !c.service.Send(letters.ARN, "two", nil) {
 		t.Fatal("they are not taken")
 	}
-	if c.service.Send(letters.ARN+"x", "three") {
+	if c.service.Send(letters.ARN+"x", "three", nil) {
 		t.Error("a queue that is not there takes a message")
 	}
 	got := c.receive(30)
 	if len(got) != 2 || *got[0].Body != "one" || *got[1].Body != "two" || got[0].Attributes["ApproximateReceiveCount"] != "1" {
 		t.Fatalf("got %+v", got)
+	}
+	if why := got[0].MessageAttributes["WHY"]; aws.ToString(why.StringValue) != "because" || len(got[1].MessageAttributes) != 0 {
+		t.Errorf("the attributes are %+v and %+v", got[0].MessageAttributes, got[1].MessageAttributes)
 	}
 	if again := c.receive(30); len(again) != 0 {
 		t.Errorf("got %+v again", again)
@@ -99,7 +103,7 @@ func TestMessages(t *testing.T) {
 // deletes nothing.
 func TestVisibility(t *testing.T) {
 	c := newClient(t)
-	c.service.Send(letters.ARN, "one")
+	c.service.Send(letters.ARN, "one", nil)
 	first := c.receive(30)
 	if len(first) != 1 {
 		t.Fatalf("got %+v, want one message", first)
@@ -146,12 +150,12 @@ func TestLongPoll(t *testing.T) {
 		want  int
 	}{
 		{"arrives", 20, 3 * time.Second, func(s *Service) {
-			time.AfterFunc(3*time.Second, func() { s.Send(letters.ARN, "one") })
+			time.AfterFunc(3*time.Second, func() { s.Send(letters.ARN, "one", nil) })
 		}, 1},
 		{"never", 20, 20 * time.Second, func(*Service) {}, 0},
 		{"no wait", 0, 0, func(*Service) {}, 0},
 		{"visible again", 20, 10 * time.Second, func(s *Service) {
-			s.Send(letters.ARN, "one")
+			s.Send(letters.ARN, "one", nil)
 			s.queues["letters"].take(1, 10*time.Second)
 		}, 1},
 	} {

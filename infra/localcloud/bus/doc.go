@@ -1,2 +1,0 @@
-// Package bus stands for EventBridge.
-package bus
