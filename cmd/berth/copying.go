@@ -17,6 +17,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote/auth"
 
 	"github.com/berthregistry/berth/cmd/berth/progress"
+	"github.com/berthregistry/berth/shared/absent"
 	"github.com/berthregistry/berth/shared/layout"
 	"github.com/berthregistry/berth/shared/mirror"
 	"github.com/berthregistry/berth/shared/oci"
@@ -94,7 +95,9 @@ func (c *copying) run(t terminal) error {
 	}
 	display := c.display(t)
 	log := c.log(display)
-	c.network = network{transport: transfer.NewTransport(), logins: auth.NewCache(), plain: c.PlainHTTP}
+	c.network = network{
+		transport: &absent.Transport{Base: transfer.NewTransport()}, logins: auth.NewCache(), plain: c.PlainHTTP,
+	}
 	c.engine = transfer.New(transfer.Options{Parallel: c.Jobs, Sessions: sessions(), Log: log})
 
 	begun := time.Now()
@@ -107,7 +110,7 @@ func (c *copying) run(t terminal) error {
 	default:
 		err = c.explain(err)
 	}
-	o := outcome{copying: c, Summary: summary, took: time.Since(begun), err: err}
+	o := outcome{copying: c, Summary: summary, spared: c.network.transport.Spared(), took: time.Since(begun), err: err}
 	if printed := o.print(t.out); printed != nil && err == nil {
 		return printed
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/berthregistry/berth/shared/layout"
 	"github.com/berthregistry/berth/shared/mirror"
-	"github.com/berthregistry/berth/shared/oci"
 )
 
 // origin opens where images are copied from. The function is called at the end.
@@ -82,14 +81,11 @@ func (c *copying) remote(p place) (*mirror.Remote, error) {
 	if !c.All {
 		hint = p.hint()
 	}
-	repo, absent, err := c.network.open(p.repo, hint)
+	repo, err := c.network.open(p.repo, hint)
 	if err != nil {
 		return nil, err
 	}
-	return &mirror.Remote{
-		Blobs: c.engine.Open(repo, hint), Repo: repo,
-		Absent: func(d oci.Digest) bool { return absent.of(string(d)) },
-	}, nil
+	return &mirror.Remote{Blobs: c.engine.Open(repo, hint), Repo: repo}, nil
 }
 
 // hint says to a registry which image is meant.

@@ -16,8 +16,9 @@ import (
 type outcome struct {
 	*copying
 	mirror.Summary
-	took time.Duration
-	err  error
+	spared int64 // requests for referrers
+	took   time.Duration
+	err    error
 }
 
 // A summary is the last line of --json. Fields may be added.
@@ -30,6 +31,7 @@ type summary struct {
 	Blobs     map[transfer.Way]int `json:"blobs"`     // how many by each way
 	Bytes     int64                `json:"bytes"`     // that were moved, or would be
 	Manifests int                  `json:"manifests"` // that were put
+	Spared    int64                `json:"spared"`    // requests for referrers that were not needed
 	Seconds   float64              `json:"seconds"`
 	DryRun    bool                 `json:"dryRun,omitempty"`
 	Error     string               `json:"error,omitempty"`
@@ -53,8 +55,21 @@ func (o outcome) print(w io.Writer) error {
 	if o.err != nil {
 		return nil
 	}
-	_, err := fmt.Fprintln(w, o.line())
+	line := o.line()
+	if o.spared > 0 {
+		line += "; " + notNeeded(o.spared)
+	}
+	_, err := fmt.Fprintln(w, line)
 	return err
+}
+
+// notNeeded says that requests for referrers were spared, since the registry said
+// of manifests that nothing refers to them.
+func notNeeded(requests int64) string {
+	if requests == 1 {
+		return "1 request for referrers was not needed"
+	}
+	return fmt.Sprintf("%d requests for referrers were not needed", requests)
 }
 
 func (o outcome) summary() summary {
@@ -65,7 +80,7 @@ func (o outcome) summary() summary {
 	s := summary{
 		Event: "summary", Command: o.verb, From: o.from.String(), To: o.to.String(), Images: []copied{},
 		Blobs: map[transfer.Way]int{}, Bytes: bytes, Manifests: o.Manifests,
-		Seconds: o.took.Seconds(), DryRun: o.DryRun,
+		Spared: o.spared, Seconds: o.took.Seconds(), DryRun: o.DryRun,
 	}
 	for _, way := range []transfer.Way{transfer.Direct, transfer.Plain, transfer.There, transfer.Mounted} {
 		s.Blobs[way] = o.Blobs[way]

@@ -8,6 +8,8 @@ import (
 	"oras.land/oras-go/v2/registry/remote"
 	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/retry"
+
+	"github.com/berthregistry/berth/shared/absent"
 )
 
 // maxListing is the size in bytes of the largest manifest, or page of a list,
@@ -18,29 +20,30 @@ const maxListing = 8 << 20
 const maxPages = 10_000
 
 // A network is how registries are reached, for who speaks to several repositories.
+// Its transport is one for all of them: what is put into a repository counts also
+// where that is read at the same time.
 type network struct {
-	transport http.RoundTripper
+	transport *absent.Transport
 	logins    auth.Cache
 	plain     *bool // HTTP without TLS; nil for that on this machine only
 }
 
 // open prepares a client for a repository. Each request says by hint, if there
-// is one, which image it is about. absences fills with what the answers say
-// about referrers.
-func (n network) open(where registry.Reference, hint string) (*remote.Repository, *absences, error) {
+// is one, which image it is about.
+func (n network) open(where registry.Reference, hint string) (*remote.Repository, error) {
 	repo := &remote.Repository{
 		Reference: where, PlainHTTP: isPlain(n.plain, where.Host()), MaxMetadataBytes: maxListing,
 		TagListMaxPages: maxPages, ReferrerListMaxPages: maxPages,
 		SkipReferrersGC: true, // whoever copies need not be allowed to delete
 	}
-	absent := &absences{base: &hinting{base: n.transport, where: where, hint: hint}}
-	client, err := newClient(&http.Client{Transport: retry.NewTransport(absent)})
+	hinting := &hinting{base: n.transport, where: where, hint: hint}
+	client, err := newClient(&http.Client{Transport: retry.NewTransport(hinting)})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	client.Cache = n.logins
 	repo.Client = client
-	return repo, absent, nil
+	return repo, nil
 }
 
 // hinting tells a repository, and nobody else, which image requests are about.

@@ -27,9 +27,6 @@ type Remote struct {
 	Repo  *remote.Repository // the same one
 	// From are other repositories of the registry, which may have the blobs already.
 	From []string
-	// Absent, if not nil, says whether the registry has said that nothing refers to a
-	// manifest that was resolved or fetched.
-	Absent func(oci.Digest) bool
 }
 
 var (
@@ -84,9 +81,6 @@ func (r *Remote) Manifest(ctx context.Context, d oci.Descriptor) (raw []byte, er
 
 // Referrers implements Origin.
 func (r *Remote) Referrers(ctx context.Context, subject oci.Descriptor) (found []oci.Descriptor, err error) {
-	if r.Absent != nil && r.Absent(subject.Digest) {
-		return nil, nil
-	}
 	err = again(ctx, func() error {
 		found = nil
 		return r.Repo.Referrers(ctx, subject, "", func(page []oci.Descriptor) error {
