@@ -1,10 +1,12 @@
 package dynamo
 
 import (
+	"encoding/json"
 	"math"
 	"slices"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	streams "github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
@@ -12,7 +14,8 @@ import (
 	"github.com/berthregistry/berth/shared/table"
 )
 
-// What is written comes back the same, from the table and from its stream.
+// What is written comes back the same, from the table, from its stream and from
+// what Lambda makes of that.
 func FuzzItem(f *testing.F) {
 	f.Add("repo#a", "tag#1", "size", int64(math.MinInt64), "text", []byte{0}, int64(1700000000))
 	f.Add("p", "s", "a", int64(math.MaxInt64), "", []byte(nil), int64(0))
@@ -29,7 +32,35 @@ func FuzzItem(f *testing.F) {
 		wantSame(t, got, err, want)
 		got, err = decode(streamed(encoded), streamAttr)
 		wantSame(t, got, err, want)
+		if !slices.ContainsFunc([]string{partition, sort, name, s}, func(s string) bool { return !utf8.ValidString(s) }) { // JSON is
+			got, err = decode(handed(t, encoded), eventAttr)
+			wantSame(t, got, err, want)
+		}
 	})
+}
+
+// handed is an image as Lambda hands it to a function.
+func handed(t *testing.T, image map[string]types.AttributeValue) map[string]eventValue {
+	values := map[string]map[string]any{}
+	for name, v := range image {
+		switch v := v.(type) {
+		case *types.AttributeValueMemberS:
+			values[name] = map[string]any{"S": v.Value}
+		case *types.AttributeValueMemberN:
+			values[name] = map[string]any{"N": v.Value}
+		case *types.AttributeValueMemberB:
+			values[name] = map[string]any{"B": v.Value}
+		}
+	}
+	text, err := json.Marshal(values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out map[string]eventValue
+	if err := json.Unmarshal(text, &out); err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 func wantSame(t *testing.T, got table.Item, err error, want table.Item) {
