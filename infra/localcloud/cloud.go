@@ -9,12 +9,15 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/berthregistry/berth/infra/localcloud/bus"
 	"github.com/berthregistry/berth/infra/localcloud/httpapi"
+	"github.com/berthregistry/berth/infra/localcloud/sqs"
 	"github.com/berthregistry/berth/infra/localcloud/template"
 )
 
@@ -41,6 +44,8 @@ type config struct {
 
 	variables  map[string]string // of all functions, over those of the template
 	eventRetry time.Duration     // pause before an event is tried again that a function failed at; 0: as on AWS
+	shards     int               // of each stream, of which the engine has one; 0: as it has
+	webhooks   http.RoundTripper // to API destinations; nil: the usual one
 
 	deviations httpapi.Deviations
 	faults     *faults
@@ -55,15 +60,18 @@ type cloud struct {
 	registryURL string
 	controlURL  string
 	stsURL      string
+	queuesURL   string
+	busURL      string
 	failed      chan error // what ends the cloud before anybody asked for it
 
-	stack       *template.Stack
-	functions   map[string]*function // by name
-	principals  principals
-	streams     map[string]string // ARNs of streams as the template knows them, to those of the engine
-	guards      guards
-	deadLetters deadLetters
-	endings     []func() error // what is to be undone, in the order it was done
+	stack      *template.Stack
+	functions  map[string]*function // by name
+	principals principals
+	streams    map[string]string // ARNs of streams as the template knows them, to those of the engine
+	guards     guards
+	queues     *sqs.Service
+	bus        *bus.Bus
+	endings    []func() error // what is to be undone, in the order it was done
 }
 
 // start starts a cloud. One that does not come up whole leaves nothing behind.
@@ -85,6 +93,8 @@ func start(ctx context.Context, cfg config) (_ *cloud, err error) {
 		c.setPolicy,
 		c.build,
 		c.serveSTS,
+		c.serveQueues,
+		c.serveBus,
 		c.serveGuards,
 		c.makeFunctions,
 		c.followStreams,

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/berthregistry/berth/infra/localcloud/bus"
 	"github.com/berthregistry/berth/infra/localcloud/lambda"
 	"github.com/berthregistry/berth/infra/localcloud/queue"
 )
@@ -18,8 +21,10 @@ import (
 //	GET    /actions       what each function did in the stores, and what it may
 //	GET    /environments  the environments of each function
 //	GET    /events        what became of the events that nobody waits for, by function
-//	GET    /deadletters   what streams gave up, by queue
-//	GET    /stores        where table and STS are, for who has credentials
+//	GET    /bus           the events that the buses have taken, a thousand at most: ?after=N goes on behind one
+//	GET    /rules         what became of the events that fit each rule, by its ARN
+//	GET    /deadletters   what streams and rules gave up and nobody has deleted, by queue
+//	GET    /stores        where table, STS, buses and queues are, for who has credentials
 //	POST   /principals    makes a principal of AWS: ?arn=arn:aws:sts::...
 //	GET    /faults        which are set, and how often each has struck
 //	PUT    /faults/NAME   sets one: ?count=3&rate=0.2&delay=2s; see fault for all there is
@@ -30,7 +35,9 @@ func (c *cloud) serveControl(context.Context) error {
 	mux.HandleFunc("GET /actions", func(w http.ResponseWriter, _ *http.Request) { answer(w, c.actions()) })
 	mux.HandleFunc("GET /environments", func(w http.ResponseWriter, _ *http.Request) { answer(w, c.environments()) })
 	mux.HandleFunc("GET /events", func(w http.ResponseWriter, _ *http.Request) { answer(w, c.events()) })
-	mux.HandleFunc("GET /deadletters", func(w http.ResponseWriter, _ *http.Request) { answer(w, c.deadLetters.list()) })
+	mux.HandleFunc("GET /bus", c.serveTaken)
+	mux.HandleFunc("GET /rules", func(w http.ResponseWriter, _ *http.Request) { answer(w, c.bus.Stats()) })
+	mux.HandleFunc("GET /deadletters", func(w http.ResponseWriter, _ *http.Request) { answer(w, c.letters()) })
 	mux.HandleFunc("GET /stores", func(w http.ResponseWriter, _ *http.Request) { answer(w, c.stores()) })
 	mux.HandleFunc("POST /principals", func(w http.ResponseWriter, r *http.Request) {
 		arn := r.URL.Query().Get("arn")
@@ -67,17 +74,51 @@ func (c *cloud) actions() map[string][]use {
 }
 
 // A storesAnswer says where the stores are that a person with credentials for
-// the account uses, past the guards.
+// the account uses, past the guards. Queue is the URL of the one that has what
+// the table's stream gave up; there, and on the bus, names may be empty.
 type storesAnswer struct {
 	Table, DynamoDB, STS, Region string
+	Bus, EventBridge, Queue, SQS string
 }
 
 func (c *cloud) stores() storesAnswer {
-	a := storesAnswer{DynamoDB: c.dynamoDB, STS: c.stsURL, Region: region}
+	a := storesAnswer{DynamoDB: c.dynamoDB, STS: c.stsURL, Region: region, EventBridge: c.busURL, SQS: c.queuesURL}
 	if len(c.stack.Tables) > 0 {
 		a.Table = c.stack.Tables[0].Name
 	}
+	if len(c.stack.Buses) > 0 {
+		a.Bus = c.stack.Buses[0].Name
+	}
+	for _, m := range c.stack.Mappings {
+		for _, q := range c.stack.Queues {
+			if q.ARN == m.OnFailure {
+				a.Queue = q.URL
+			}
+		}
+	}
 	return a
+}
+
+// serveTaken is what the buses have taken.
+func (c *cloud) serveTaken(w http.ResponseWriter, r *http.Request) {
+	const page = 1000
+	after, err := strconv.Atoi(cmp.Or(r.URL.Query().Get("after"), "0"))
+	if err != nil {
+		http.Error(w, "after is the number of an event", http.StatusBadRequest)
+		return
+	}
+	answer(w, append([]bus.Taken{}, c.bus.Taken(after, page)...))
+}
+
+// letters are the messages in the queues.
+func (c *cloud) letters() map[string][]json.RawMessage {
+	all := map[string][]json.RawMessage{}
+	for name, bodies := range c.queues.Bodies() {
+		for _, body := range bodies {
+			all[name] = append(all[name], json.RawMessage(body))
+		}
+	}
+	return all
 }
 
 // credentialProcess is credentials in the form that AWS's tools take from the

@@ -17,8 +17,8 @@ func TestControl(t *testing.T) {
 	registry.want(200, "GET", "/v2/", nil)
 
 	var events map[string]queue.Stats
-	if decode(t, control.want(200, "GET", "/events", nil), &events); events["Verify"] != (queue.Stats{}) || len(events) != 5 {
-		t.Errorf("events are %+v, want none of five functions", events)
+	if decode(t, control.want(200, "GET", "/events", nil), &events); events["Verify"] != (queue.Stats{}) || len(events) != 6 {
+		t.Errorf("events are %+v, want none of six functions", events)
 	}
 
 	var environments map[string]lambda.Stats

@@ -18,6 +18,9 @@ const (
 	throttleTable      = "throttle-table"      // DynamoDB says that it is asked too often
 	throttleParameters = "throttle-parameters" // SSM says so
 	throttleInvoke     = "throttle-invoke"     // Lambda says so, and takes no event
+	throttleBus        = "throttle-bus"        // EventBridge says so, and takes no event of a call
+	refuseEvent        = "refuse-event"        // or it takes all of a call but one, for the moment
+	loseAnswer         = "lose-answer"         // or it takes all, and the connection ends before it says so
 	unavailableStore   = "unavailable-store"   // S3 answers 503
 	expireURL          = "expire-url"          // S3 takes a presigned URL for one that has expired
 	cutUpload          = "cut-upload"          // the connection to S3 ends in the body of a request
@@ -28,14 +31,14 @@ const (
 	slowDownload       = "slow-download"       // or that of an answer
 	repeatBatch        = "repeat-batch"        // a batch of a stream is delivered twice
 	delayBatch         = "delay-batch"         // a batch of a stream comes late
-	repeatEvent        = "repeat-event"        // an event that nobody waits for comes twice at once
+	repeatEvent        = "repeat-event"        // an event that nobody waits for, of Lambda or of a rule, comes twice at once
 	delayEvent         = "delay-event"         // or late
 )
 
 var faultNames = []string{
-	cutDownload, cutUpload, delayBatch, delayEvent, expireURL, killEnvironment, repeatBatch, repeatEvent,
-	slowDownload, slowUpload, stallDownload, stallUpload, throttleInvoke, throttleParameters, throttleTable,
-	unavailableStore,
+	cutDownload, cutUpload, delayBatch, delayEvent, expireURL, killEnvironment, loseAnswer, refuseEvent,
+	repeatBatch, repeatEvent, slowDownload, slowUpload, stallDownload, stallUpload, throttleBus, throttleInvoke,
+	throttleParameters, throttleTable, unavailableStore,
 }
 
 // A fault is set until it is deleted or has struck often enough.

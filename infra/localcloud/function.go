@@ -96,6 +96,7 @@ func (c *cloud) environment(f *function) []string {
 		"AWS_ENDPOINT_URL_S3=" + c.guards.s3,
 		"AWS_ENDPOINT_URL_SSM=" + c.guards.ssm,
 		"AWS_ENDPOINT_URL_LAMBDA=" + c.guards.lambda,
+		"AWS_ENDPOINT_URL_EVENTBRIDGE=" + c.guards.events,
 		"AWS_ENDPOINT_URL_STS=" + c.stsURL,
 		"BERTH_URL=" + c.registryURL, // clients would take https for granted
 	}

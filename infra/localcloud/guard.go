@@ -73,14 +73,14 @@ func (c *cloud) serveSTS(context.Context) error {
 }
 
 // guards are the addresses at which functions find the stores.
-type guards struct{ dynamoDB, s3, ssm, lambda string }
+type guards struct{ dynamoDB, s3, ssm, lambda, events string }
 
 // serveGuards puts the guards before the stores.
 func (c *cloud) serveGuards(context.Context) error {
 	if c.unguarded {
 		c.principals.root = c.s3Root() // the others take any
 	}
-	for _, serve := range []func() error{c.guardTable, c.guardStore, c.guardParameters, c.guardFunctions} {
+	for _, serve := range []func() error{c.guardTable, c.guardStore, c.guardParameters, c.guardFunctions, c.guardBus} {
 		if err := serve(); err != nil {
 			return err
 		}
@@ -121,6 +121,13 @@ func (c *cloud) guardFunctions() error {
 	c.guards.lambda, err = c.serveGuard(iam.Config{
 		Service: iam.Lambda, Root: anyRoot, Fail: c.faults.at(throttleInvoke),
 	}, queues, asItIs)
+	return err
+}
+
+func (c *cloud) guardBus() (err error) {
+	c.guards.events, err = c.serveGuard(iam.Config{
+		Service: iam.Events, Root: anyRoot, Fail: c.faults.at(throttleBus),
+	}, c.busURL, c.loseAnswers)
 	return err
 }
 

@@ -4,6 +4,8 @@
 // routes requests as an HTTP API does, and every call of a function is held to
 // the policy that the template gives it. Events that nobody waits for are kept in
 // a queue, and parameters of SSM in memory; STS tells who has signed a request.
+// The table's stream feeds functions, EventBridge takes events and leads them
+// where rules say, and what neither gets rid of is in queues of SQS.
 //
 // Its first two lines of output are the address of the registry and that of a
 // control endpoint, which injects faults and says what was done. It stays until

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -74,7 +75,9 @@ func (c *cloud) followStream(ctx context.Context, declared template.Mapping, f *
 // checkMapping refuses what AWS would refuse to make.
 func (c *cloud) checkMapping(declared template.Mapping, f *function) error {
 	for _, action := range streamActions {
-		if f.session.Policy.Evaluate(action, declared.Source) != iam.Allowed {
+		allowed := f.session.Policy.Evaluate(action, declared.Source) == iam.Allowed
+		f.uses.note(iam.Use{Action: action, Resource: declared.Source, Allowed: allowed})
+		if !allowed {
 			return fmt.Errorf("its role may not %s on %s", action, declared.Source)
 		}
 	}
@@ -112,7 +115,8 @@ func (c *cloud) mappingConfig(declared template.Mapping, f *function, arn string
 	if declared.OnFailure != "" {
 		cfg.OnFailure = func(d stream.DeadLetter) {
 			f.uses.note(iam.Use{Action: sendMessage, Resource: declared.OnFailure, Allowed: true})
-			c.deadLetters.add(declared.OnFailure, d)
+			body, _ := json.Marshal(d) // of texts, numbers and times alone
+			c.queues.Send(declared.OnFailure, string(body), nil)
 		}
 	}
 	return cfg

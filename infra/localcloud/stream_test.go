@@ -14,6 +14,8 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/berthregistry/berth/infra/localcloud/stream"
 )
 
 // listen is the function of testdata/stream.yaml. It says which keys it got, and
@@ -83,10 +85,11 @@ func TestStream(t *testing.T) {
 	if !strings.Contains(heard.String(), "heard first") {
 		t.Error("the first change was not heard")
 	}
-	eventually(t, "the poison is given up", func() bool { return len(c.deadLetters.list()[c.stack.Queues[0].Name]) == 1 })
-	letter := c.deadLetters.list()[c.stack.Queues[0].Name][0]
-	if got := letter.DDBStreamBatchInfo.BatchSize; got != 1 {
-		t.Errorf("the dead letter is about %d records, want 1", got)
+	eventually(t, "the poison is given up", func() bool { return len(c.letters()[c.stack.Queues[0].Name]) == 1 })
+	var letter stream.DeadLetter
+	decode(t, reply{body: c.letters()[c.stack.Queues[0].Name][0]}, &letter)
+	if got := letter.DDBStreamBatchInfo; got.BatchSize != 1 || got.StartSequenceNumber == "" {
+		t.Errorf("the dead letter is about %+v, want one record", got)
 	}
 	for _, u := range c.actions()["Listener"] {
 		if u.Refused > 0 {
