@@ -3,6 +3,7 @@ module github.com/berthregistry/berth/e2e
 go 1.26.0
 
 require (
+	github.com/berthregistry/berth v0.0.0 // shared/absent, as whoever imports it has it
 	github.com/cloudevents/sdk-go/v2 v2.16.2 // reads events as receivers do
 	github.com/google/go-containerregistry v0.22.1
 	github.com/opencontainers/go-digest v1.0.0
@@ -29,3 +30,5 @@ require (
 	golang.org/x/sys v0.49.0 // indirect
 	gotest.tools/v3 v3.5.2 // indirect
 )
+
+replace github.com/berthregistry/berth => ../
