@@ -164,6 +164,9 @@ func (f *fakeStream) iterator(in fakeInput) answer {
 		it.after = sh.trimmed
 	case "AFTER_SEQUENCE_NUMBER":
 		it.after, _ = strconv.Atoi(in.SequenceNumber)
+	case "AT_SEQUENCE_NUMBER":
+		it.after, _ = strconv.Atoi(in.SequenceNumber)
+		it.after--
 	}
 	if it.after < sh.trimmed {
 		return failure("TrimmedDataAccessException")
