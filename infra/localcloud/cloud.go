@@ -18,6 +18,7 @@ import (
 	"github.com/berthregistry/berth/infra/localcloud/bus"
 	"github.com/berthregistry/berth/infra/localcloud/httpapi"
 	"github.com/berthregistry/berth/infra/localcloud/sqs"
+	"github.com/berthregistry/berth/infra/localcloud/stream"
 	"github.com/berthregistry/berth/infra/localcloud/template"
 )
 
@@ -44,7 +45,8 @@ type config struct {
 
 	variables  map[string]string // of all functions, over those of the template
 	eventRetry time.Duration     // pause before an event is tried again that a function failed at; 0: as on AWS
-	shards     int               // of each stream, of which the engine has one; 0: as it has
+	batchRetry time.Duration     // pause after a function failed at a batch of a stream, twice as much the next time; 0: as on AWS
+	shards     int               // of each stream, of which the engine may have one; 0: as it has
 	webhooks   http.RoundTripper // to API destinations; nil: the usual one
 
 	deviations httpapi.Deviations
@@ -69,6 +71,7 @@ type cloud struct {
 	principals principals
 	streams    map[string]string // ARNs of streams as the template knows them, to those of the engine
 	guards     guards
+	mappings   map[string]*stream.Mapping // by the logical id of the function that they feed
 	queues     *sqs.Service
 	bus        *bus.Bus
 	endings    []func() error // what is to be undone, in the order it was done
@@ -76,7 +79,7 @@ type cloud struct {
 
 // start starts a cloud. One that does not come up whole leaves nothing behind.
 func start(ctx context.Context, cfg config) (_ *cloud, err error) {
-	c := &cloud{config: cfg, failed: make(chan error, 8), functions: map[string]*function{}, streams: map[string]string{}}
+	c := &cloud{config: cfg, failed: make(chan error, 8), functions: map[string]*function{}, streams: map[string]string{}, mappings: map[string]*stream.Mapping{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.close())

@@ -13,6 +13,7 @@ import (
 	"github.com/berthregistry/berth/infra/localcloud/bus"
 	"github.com/berthregistry/berth/infra/localcloud/lambda"
 	"github.com/berthregistry/berth/infra/localcloud/queue"
+	"github.com/berthregistry/berth/infra/localcloud/stream"
 )
 
 // serveControl opens the control endpoint:
@@ -21,6 +22,7 @@ import (
 //	GET    /actions       what each function did in the stores, and what it may
 //	GET    /environments  the environments of each function
 //	GET    /events        what became of the events that nobody waits for, by function
+//	GET    /mappings      what became of the changes of streams, by function
 //	GET    /bus           the events that the buses have taken, a thousand at most: ?after=N goes on behind one
 //	GET    /rules         what became of the events that fit each rule, by its ARN
 //	GET    /deadletters   what streams and rules gave up and nobody has deleted, by queue
@@ -35,6 +37,7 @@ func (c *cloud) serveControl(context.Context) error {
 	mux.HandleFunc("GET /actions", func(w http.ResponseWriter, _ *http.Request) { answer(w, c.actions()) })
 	mux.HandleFunc("GET /environments", func(w http.ResponseWriter, _ *http.Request) { answer(w, c.environments()) })
 	mux.HandleFunc("GET /events", func(w http.ResponseWriter, _ *http.Request) { answer(w, c.events()) })
+	mux.HandleFunc("GET /mappings", func(w http.ResponseWriter, _ *http.Request) { answer(w, c.followed()) })
 	mux.HandleFunc("GET /bus", c.serveTaken)
 	mux.HandleFunc("GET /rules", func(w http.ResponseWriter, _ *http.Request) { answer(w, c.bus.Stats()) })
 	mux.HandleFunc("GET /deadletters", func(w http.ResponseWriter, _ *http.Request) { answer(w, c.letters()) })
@@ -143,6 +146,15 @@ func (c *cloud) events() map[string]queue.Stats {
 	all := map[string]queue.Stats{}
 	for _, f := range c.functions {
 		all[f.ID] = f.queue.Stats()
+	}
+	return all
+}
+
+// followed is what the mappings did, by logical id of the function.
+func (c *cloud) followed() map[string]stream.Stats {
+	all := map[string]stream.Stats{}
+	for id, m := range c.mappings {
+		all[id] = m.Stats()
 	}
 	return all
 }

@@ -21,6 +21,7 @@ type flags struct {
 
 	Environment map[string]string `mapsep:"none" placeholder:"NAME=VALUE" help:"A variable that every function finds, over what the template says."`
 	EventRetry  time.Duration     `default:"1m" help:"Pause before an event is tried again that nobody waits for and a function failed at; twice as much before the next time."`
+	Shards      int               `default:"1" help:"How many shards the streams of tables have: with several, changes of different items overtake each other."`
 
 	Policy string `placeholder:"FILE" type:"existingfile" help:"Who may do what, put into the table at the start. Then Access is policy."`
 
@@ -49,7 +50,7 @@ func (f flags) config(log io.Writer) (config, error) {
 		listen: f.Listen, control: f.Control,
 		data: f.Data, bootstraps: f.Bootstraps,
 		dynamoDB: f.DynamoDB, s3: f.S3,
-		variables: f.Environment, eventRetry: f.EventRetry,
+		variables: f.Environment, eventRetry: f.EventRetry, shards: f.Shards,
 		s3AccessKey: cmp.Or(f.S3AccessKey, presetKey), s3SecretKey: cmp.Or(f.S3SecretKey, presetSecret),
 		faults: newFaults(),
 		log:    slog.New(slog.NewTextHandler(log, nil)),

@@ -51,6 +51,7 @@ func (c *cloud) followStream(ctx context.Context, declared template.Mapping, f *
 	if err != nil {
 		return err
 	}
+	c.mappings[f.ID] = m
 	running, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- m.Run(running) }()
@@ -106,7 +107,8 @@ func (c *cloud) mappingConfig(declared template.Mapping, f *function, arn string
 		MaximumBatchingWindow: declared.Window, MaximumRecordAge: declared.MaxAge,
 		BisectBatchOnFunctionError: declared.Bisect, ReportBatchItemFailures: declared.ReportItems,
 		Filters: declared.Filters,
-		Repeat:  c.faults.at(repeatBatch), Delay: c.faults.delays(delayBatch),
+		Shards:  c.shards, Backoff: c.batchRetry,
+		Repeat: c.faults.at(repeatBatch), Delay: c.faults.delays(delayBatch),
 		Log: c.log,
 	}
 	if declared.Retries >= 0 {

@@ -72,7 +72,7 @@ func (m *Mapping) letter(sh *shard, r run, condition string, last Answer) DeadLe
 		Version:        "1.0",
 		Timestamp:      time.Now().UTC(),
 		DDBStreamBatchInfo: BatchInfo{
-			ShardID: sh.id, StreamARN: m.Stream, BatchSize: len(r.records),
+			ShardID: wholeShard(sh.id), StreamARN: m.Stream, BatchSize: len(r.records),
 			StartSequenceNumber: first.sequence, EndSequenceNumber: end.sequence,
 			ApproximateArrivalOfFirstRecord: first.created, ApproximateArrivalOfLastRecord: end.created,
 		},

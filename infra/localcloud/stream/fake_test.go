@@ -143,6 +143,7 @@ type consumer struct {
 	answers []func(sequences []string) (Answer, error) // of the first deliveries; then success
 	always  func(sequences []string) (Answer, error)
 	letters []string
+	lost    []string // shards that the letters are about
 }
 
 func (c *consumer) invoke(_ context.Context, event []byte) (Answer, error) {
@@ -175,6 +176,7 @@ func (c *consumer) giveUp(d DeadLetter) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	i := d.DDBStreamBatchInfo
+	c.lost = append(c.lost, i.ShardID)
 	c.letters = append(c.letters, fmt.Sprintf("%s-%s %d %s after %d",
 		i.StartSequenceNumber, i.EndSequenceNumber, i.BatchSize, d.RequestContext.Condition, d.RequestContext.ApproximateInvokeCount))
 }
@@ -247,7 +249,7 @@ func start(t *testing.T, f *fakeStream, c *consumer, config Config) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.source = f
+	m.source = inParts(f, config.Shards)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {

@@ -59,6 +59,10 @@ type Config struct {
 	// begins anew with each Run.
 	Checkpoints string
 
+	// Shards is a fault: each shard of the stream is read as so many, which do not
+	// wait for each other. 0 or 1: it is one.
+	Shards int
+
 	Repeat func() bool          // a fault: true delivers a batch once more that was a success; nil: never
 	Delay  func() time.Duration // a fault: how long a batch is held back before it is delivered; nil: not at all
 
@@ -103,7 +107,7 @@ func New(c Config) (*Mapping, error) {
 	c.Log = cmp.Or(c.Log, slog.New(slog.DiscardHandler))
 	m := &Mapping{
 		Config:  c,
-		source:  &client{Client: c.Client, stream: c.Stream},
+		source:  inParts(&client{Client: c.Client, stream: c.Stream}, c.Shards),
 		listAll: 10 * time.Second,
 		most:    time.Minute,
 		ended:   make(chan *shard),
