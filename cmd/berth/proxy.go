@@ -39,6 +39,11 @@ registry, without a login: the proxy has the one of berth login or docker login.
 Layers of any size go up, also where the registry takes requests of some
 megabytes only. The images are in the registry, under the same names.
 
+Whoever asks what refers to an image is answered by the proxy, with nothing,
+where the registry has said so with the image itself, by OCI-Referrers: absent,
+two seconds ago at most. What is attached through the proxy counts at once, and
+what is attached elsewhere after that time.
+
 Whoever can connect uses that login. So the proxy listens to this machine only,
 and answers to no other name, unless --lend-login says that others are meant.
 

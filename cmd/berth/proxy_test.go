@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"github.com/berthregistry/berth/shared/oci"
 )
 
@@ -42,6 +44,27 @@ func TestProxy(t *testing.T) {
 	}
 	if !strings.Contains(p.stderr.String(), `msg="sent a blob" repository=team/app digest=`+string(d)+` bytes=7 way=plain`) {
 		t.Errorf("the log does not say what was sent:\n%s", p.stderr)
+	}
+}
+
+// Whoever asks for referrers that are absent, as the registry has just said, is
+// answered by the proxy, and at its end that is told.
+func TestProxySaysWhatItSpared(t *testing.T) {
+	registry := start(t, t.TempDir())
+	p := startProxy(t, registry.url)
+	d := pushManifest(t, p.url, "team/app", "1", v1.MediaTypeImageManifest, image(t, p.url, "team/app", 10))
+	for range 3 {
+		resp, body := call(t, "GET", p.url+"/v2/team/app/manifests/1", "", nil)
+		want(t, resp, body, http.StatusOK)
+		resp, body = call(t, "GET", p.url+"/v2/team/app/referrers/"+string(d.Digest), "", nil)
+		want(t, resp, body, http.StatusOK)
+	}
+	p.signal(syscall.SIGTERM)
+	if status, _ := p.end(); status != 0 {
+		t.Errorf("end: got status %d, want 0", status)
+	}
+	if !strings.Contains(p.stderr.String(), `msg="requests for referrers were not needed" requests=3`) {
+		t.Errorf("the log does not say what was spared:\n%s", p.stderr)
 	}
 }
 
