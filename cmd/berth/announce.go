@@ -33,7 +33,7 @@ func (c *serve) herald(ctx context.Context, d *data, hooks []webhook.Hook, log *
 	if h.post, err = webhook.Open(ctx, webhook.Options{Table: d.table, Hooks: hooks, Log: log}); err != nil {
 		return nil, err
 	}
-	if err := d.table.Begin(ctx, consumer); err != nil {
+	if err := d.table.Begin(ctx, consumer, registry.Tells); err != nil {
 		return nil, err
 	}
 	return h, nil

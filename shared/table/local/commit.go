@@ -157,6 +157,7 @@ type group struct {
 	items, expiries, changes, consumers *bbolt.Bucket
 
 	logging  bool     // some consumer wants to know what changes
+	all      bool     // some consumer wants to know all of it
 	tokens   []string // of the transactions that were done
 	wrote    bool
 	appended bool
@@ -173,9 +174,11 @@ func (g *group) begin() (err error) {
 	g.consumers = g.tx.Bucket(consumersBucket)
 	// Changes come in order, so pages can be filled to the brim.
 	g.changes.FillPercent = 1
-	first, _ := g.consumers.Cursor().First()
-	g.logging = first != nil
-	return nil
+	return g.consumers.ForEach(func(consumer, _ []byte) error {
+		g.logging = true
+		g.all = g.all || g.store.filters[string(consumer)] == nil
+		return nil
+	})
 }
 
 func (g *group) put(b *bbolt.Bucket, key, value []byte) {

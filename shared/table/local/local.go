@@ -56,8 +56,9 @@ type Store struct {
 	running  sync.WaitGroup
 
 	// These belong to the writer.
-	tokens tokens
-	failed error // why nothing can be written any more
+	tokens  tokens
+	filters map[string]func(table.Key) bool // by consumer; those without one want all
+	failed  error                           // why nothing can be written any more
 }
 
 var (
@@ -79,7 +80,7 @@ func open(path string, log *slog.Logger, options bbolt.Options) (*Store, error) 
 	if err := sign(path); err != nil {
 		log.Warn("leave a note of who holds the table", "error", err)
 	}
-	s := &Store{db: db, log: log, jobs: make(chan *job), quit: make(chan struct{})}
+	s := &Store{db: db, log: log, jobs: make(chan *job), quit: make(chan struct{}), filters: map[string]func(table.Key) bool{}}
 	s.close = sync.OnceValue(s.shut)
 	s.running.Go(s.write)
 	s.running.Go(s.sweep)

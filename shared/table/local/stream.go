@@ -31,9 +31,9 @@ const (
 // commit to acknowledge, which takes its turn with the transactions.
 const runDelay = 5 * time.Millisecond
 
-// append logs a change.
+// append logs a change, if somebody is owed it.
 func (g *group) append(r record) {
-	if !g.logging {
+	if !g.logging || !g.all && !g.store.wanted(r.key) {
 		return
 	}
 	sequence, err := g.changes.NextSequence()
@@ -79,11 +79,35 @@ func (s *Store) Changes(ctx context.Context, consumer string, deliver func(conte
 // Begin makes a consumer known before its first call of Changes, which then
 // begins here. Without it what changes before that call has come so far is not
 // for the consumer.
-func (s *Store) Begin(ctx context.Context, consumer string) error {
+//
+// Of says by the key which changes are for it, for as long as this Store is open;
+// nil stands for all. What is for nobody is not logged, and costs nothing. What is
+// logged everybody gets. Of is called for each write, by the writer.
+func (s *Store) Begin(ctx context.Context, consumer string, of func(table.Key) bool) error {
 	if _, err := s.register(ctx, consumer); err != nil {
 		return fmt.Errorf("register consumer %s: %w", consumer, err)
 	}
-	return nil
+	return s.submit(ctx, 0, func(*group) error {
+		delete(s.filters, consumer)
+		if of != nil {
+			s.filters[consumer] = of
+		}
+		return nil
+	})
+}
+
+// wanted says whether a change is for one of those that do not want all.
+func (s *Store) wanted(key []byte) bool {
+	k, err := decodeKey(key)
+	if err != nil {
+		return true // the reader will say so
+	}
+	for _, of := range s.filters {
+		if of(k) {
+			return true
+		}
+	}
+	return false
 }
 
 // await returns a little after there are more changes.
@@ -124,7 +148,7 @@ func (g *group) register(consumer string) (position uint64, err error) {
 	}
 	position = g.changes.Sequence()
 	g.put(g.consumers, []byte(consumer), encodeSequence(position))
-	g.logging = true // for the jobs behind this one in the same commit
+	g.logging, g.all = true, true // for the jobs behind this one in the same commit
 	return position, nil
 }
 

@@ -1,0 +1,65 @@
+package local
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/berthregistry/berth/shared/table"
+)
+
+// Who begins before it asks for changes misses none in between.
+func TestBeginComesBeforeChanges(t *testing.T) {
+	s := openStore(t, bbolt.Options{})
+	s.mustDo(t, table.Put(table.Key{Partition: "p", Sort: "early"}))
+	if err := s.Begin(t.Context(), "c", nil); err != nil {
+		t.Fatal(err)
+	}
+	s.mustDo(t, table.Put(table.Key{Partition: "p", Sort: "late"}))
+	if got := sorts(s.consume(t, "c", 1)); !slices.Equal(got, []string{"late"}) {
+		t.Errorf("got the changes %q, want that after Begin", got)
+	}
+	// To begin again is to go on.
+	s.mustDo(t, table.Put(table.Key{Partition: "p", Sort: "later"}))
+	if err := s.Begin(t.Context(), "c", nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := sorts(s.consume(t, "c", 1)); !slices.Contains(got, "later") {
+		t.Errorf("got the changes %q, want the one before the second Begin among them", got)
+	}
+}
+
+func TestBeginLogsWhatIsWanted(t *testing.T) {
+	s := openStore(t, bbolt.Options{})
+	tags := func(k table.Key) bool { return strings.HasPrefix(k.Sort, "tag#") }
+	if err := s.Begin(t.Context(), "tags", tags); err != nil {
+		t.Fatal(err)
+	}
+	both := []table.Action{
+		table.Put(table.Key{Partition: "p", Sort: "tag#1"}), table.Put(table.Key{Partition: "p", Sort: "upload#1"}),
+	}
+	s.mustDo(t, both...)
+	if n := s.logged(t); n != 1 {
+		t.Errorf("%d changes are logged, want that of the tag", n)
+	}
+	if got := sorts(s.consume(t, "tags", 1)); !slices.Equal(got, []string{"tag#1"}) {
+		t.Errorf("got the changes %q, want that of the tag", got)
+	}
+	// Somebody who wants all gets all, whatever others want.
+	s.mustRegister(t, "all")
+	s.mustDo(t, both...)
+	if got := sorts(s.consume(t, "all", 2)); !slices.Contains(got, "upload#1") {
+		t.Errorf("got the changes %q, want all", got)
+	}
+}
+
+func sorts(runs [][]table.Change) (out []string) {
+	for _, run := range runs {
+		for _, c := range run {
+			out = append(out, c.Key.Sort)
+		}
+	}
+	return out
+}
