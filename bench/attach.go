@@ -169,15 +169,23 @@ func newAttacher(ctx context.Context, t *target.Target) (*attacher, error) {
 func (a *attacher) attach(ctx context.Context, n int) (rate float64, err error) {
 	start := time.Now()
 	for range n {
-		layer := a.maker.Blob(512)
-		if err := a.PushBlob(ctx, a.repo, layer); err != nil {
+		if _, err := a.attachOne(ctx); err != nil {
 			return 0, err
 		}
-		m := client.Artifact(a.subject, signatureType, "", layer)
-		if err := a.PushManifest(ctx, a.repo, m.Digest, m); err != nil {
-			return 0, err
-		}
-		a.attached++
 	}
 	return float64(n) / time.Since(start).Seconds(), nil
+}
+
+// attachOne attaches one and returns its digest.
+func (a *attacher) attachOne(ctx context.Context) (digest string, err error) {
+	layer := a.maker.Blob(512)
+	if err := a.PushBlob(ctx, a.repo, layer); err != nil {
+		return "", err
+	}
+	m := client.Artifact(a.subject, signatureType, "", layer)
+	if err := a.PushManifest(ctx, a.repo, m.Digest, m); err != nil {
+		return "", err
+	}
+	a.attached++
+	return m.Digest, nil
 }

@@ -36,6 +36,7 @@ func allFigures() []figure {
 		{"present", "requests of berth push for images that are there", takePresent},
 		{"proxy", "the most memory resident in berth proxy while crane pushes large layers", takeProxy},
 		{"saving", "requests, bytes and time that OCI-Referrers saves who copies an image with all that refers to it", takeSaving},
+		{"announce", "how long after an artifact was attached its event is there, and what telling costs", takeAnnounce},
 		{"coldstart", "functions until their first call for work, and their sizes", takeColdStart},
 		{"cloud", "a manifest through the local cloud, beside a bare read of its item", takeCloud},
 		{"function", "a function that is asked for a manifest, event after event", takeFunction},

@@ -51,6 +51,9 @@ type scale struct {
 	roundTrips   []time.Duration // that lines add, to copies over them
 	savingRounds int
 
+	announced      int // artifacts that are attached in a round
+	announceRounds int
+
 	starts           int   // of each function
 	cloudConnections []int // to the local cloud
 }
@@ -64,6 +67,7 @@ func fullScale() scale {
 		memoryLayer: 1 << 30, memoryClients: 16,
 		transferLayer: 1 << 30, transferRounds: 3, present: 200,
 		roundTrips: []time.Duration{0, 20 * time.Millisecond, 100 * time.Millisecond}, savingRounds: 3,
+		announced: 500, announceRounds: 3,
 		starts: 60, cloudConnections: []int{1, 16},
 	}
 }
@@ -77,6 +81,7 @@ func smokeScale() scale {
 		memoryLayer: 8 << 20, memoryClients: 16,
 		transferLayer: 24 << 20, transferRounds: 1, present: 10,
 		roundTrips: []time.Duration{0, 20 * time.Millisecond}, savingRounds: 1,
+		announced: 100, announceRounds: 1,
 		starts: 2, cloudConnections: []int{1, 16},
 	}
 }
@@ -130,7 +135,7 @@ func parse(args []string, out io.Writer) (settings, error) {
 		s.scale = smokeScale()
 	}
 	if *rounds > 0 {
-		s.rounds, s.transferRounds, s.savingRounds = *rounds, *rounds, *rounds
+		s.rounds, s.transferRounds, s.savingRounds, s.announceRounds = *rounds, *rounds, *rounds, *rounds
 	}
 	if *layer > 0 {
 		s.memoryLayer = *layer << 20

@@ -27,8 +27,17 @@ func Cloud(ctx context.Context, name, binary, bootstraps string, db *DynamoDB, d
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	args = append([]string{"--quiet", "--listen", addr, "--bootstraps", bootstraps,
+	control, err := freeAddr()
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	args = append([]string{"--quiet", "--listen", addr, "--control", control, "--bootstraps", bootstraps,
 		"--data", filepath.Join(dir, name), "--dynamodb", "http://" + db.Host()}, args...)
 	cmd := exec.CommandContext(ctx, binary, args...)
-	return startUntil(ctx, (*client.Client).Ping, firstStartTimeout, name, dir, addr, cmd)
+	t, err := startUntil(ctx, (*client.Client).Ping, firstStartTimeout, name, dir, addr, cmd)
+	if err != nil {
+		return nil, err
+	}
+	t.Control = control
+	return t, nil
 }

@@ -46,7 +46,7 @@ func StartDynamoDB(ctx context.Context, root, dir string) (*DynamoDB, error) {
 
 // Tables returns the names of all tables.
 func (d *DynamoDB) Tables(ctx context.Context) ([]string, error) {
-	answer, err := d.call(ctx, "ListTables", []byte("{}"))
+	answer, err := d.call(ctx, tableAPI+"ListTables", []byte("{}"))
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func (d *DynamoDB) GetItem(ctx context.Context, table, partition, sort string) (
 	if err != nil {
 		return load.Load{}, fmt.Errorf("read an item: %w", err)
 	}
-	answer, err := d.call(ctx, "GetItem", body)
+	answer, err := d.call(ctx, tableAPI+"GetItem", body)
 	if err != nil {
 		return load.Load{}, err
 	}
@@ -76,7 +76,7 @@ func (d *DynamoDB) GetItem(ctx context.Context, table, partition, sort string) (
 		return load.Load{}, errors.New("read an item: it is not there")
 	}
 	return load.Load{
-		Method: http.MethodPost, Path: "/", Header: headers("GetItem"), Body: body,
+		Method: http.MethodPost, Path: "/", Header: headers(tableAPI + "GetItem"), Body: body,
 		Status: http.StatusOK, Size: int64(len(answer)),
 	}, nil
 }
@@ -108,7 +108,7 @@ func (d *DynamoDB) call(ctx context.Context, action string, body []byte) ([]byte
 func headers(action string) map[string]string {
 	return map[string]string{
 		"Content-Type": "application/x-amz-json-1.0",
-		"X-Amz-Target": "DynamoDB_20120810." + action,
+		"X-Amz-Target": action,
 		"X-Amz-Date":   "20260101T000000Z",
 		"Authorization": "AWS4-HMAC-SHA256 Credential=bench/20260101/us-east-1/dynamodb/aws4_request, " +
 			"SignedHeaders=content-type;host;x-amz-date;x-amz-target, " +

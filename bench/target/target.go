@@ -13,6 +13,8 @@ import (
 type Target struct {
 	*client.Client
 	Name string
+	// Control is the address of a local cloud's control endpoint, as host and port.
+	Control string
 
 	process *process // nil for one that others started
 }
