@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -39,7 +38,8 @@ func takeAnnounce(ctx context.Context, s *stage) error {
 
 // An announcing is a registry that tells of what is attached.
 type announcing struct {
-	name     string // of what the event is brought to
+	name     string // of the registry
+	to       string // what the event is brought to
 	told     *target.Target
 	untold   []*target.Target // the same without telling, and others
 	arrivals awaiter
@@ -78,7 +78,7 @@ func (s *stage) announceServe(ctx context.Context) error {
 		return err
 	}
 	a := announcing{
-		name: "serve, to a webhook", told: told, untold: []*target.Target{without}, arrivals: hook,
+		name: "serve", to: "webhook", told: told, untold: []*target.Target{without}, arrivals: hook,
 		baseline: func(ctx context.Context, pushers int, _ map[string]time.Time) (delays, error) {
 			p50, p99, err := news.LocalDelays(ctx, ".", s.dir, pushers, s.announced)
 			return delays{atLeast(p50), atLeast(p99)}, err
@@ -113,7 +113,7 @@ func (s *stage) announceCloud(ctx context.Context) error {
 		return err
 	}
 	return s.announce(ctx, announcing{
-		name: "local cloud, to the bus", told: sc.cloud, untold: []*target.Target{silent}, arrivals: bus,
+		name: "cloud", to: "bus", told: sc.cloud, untold: []*target.Target{silent}, arrivals: bus,
 		baseline: func(ctx context.Context, _ int, answered map[string]time.Time) (delays, error) {
 			all, err := stream.Await(ctx, answered)
 			if err != nil {
@@ -160,9 +160,9 @@ func (s *stage) announce(ctx context.Context, a announcing) error {
 
 // tell waits until it was told of all.
 func (a announcing) tell(ctx context.Context, pushers int, rate float64, answered map[string]time.Time) (telling, error) {
-	ctx, cancel := context.WithTimeout(ctx, allWithin)
+	waiting, cancel := context.WithTimeout(ctx, allWithin)
 	defer cancel()
-	all, err := a.arrivals.Await(ctx, maps.Clone(answered))
+	all, err := a.arrivals.Await(waiting, answered)
 	if err != nil {
 		return telling{}, fmt.Errorf("%s: %w", a.name, err)
 	}
@@ -172,21 +172,22 @@ func (a announcing) tell(ctx context.Context, pushers int, rate float64, answere
 
 // addTold reports how late events came, and the rates.
 func (s *stage) addTold(a announcing, pushers int, told [][]telling) error {
-	by := ", " + plural(pushers, "pusher")
+	by := a.name + ", " + plural(pushers, "pusher")
 	ours, middle := told[0], func(number func(telling) float64) float64 { return report.Median(each(told[0], number)) }
-	row := differing("from 201 to the event: "+a.name+by, each(ours, func(t telling) float64 { return t.event.p50 }),
-		"the table's stream", each(ours, func(t telling) float64 { return t.bound.p50 }))
+	from := "201 to " + a.to + ", " + by
+	row := differing(from, each(ours, func(t telling) float64 { return t.event.p50 }),
+		"the stream", each(ours, func(t telling) float64 { return t.bound.p50 }))
 	row.Ours.P99 = middle(func(t telling) float64 { return t.event.p99 })
 	row.Theirs.P99 = middle(func(t telling) float64 { return t.bound.p99 })
 	if err := s.add(row); err != nil {
 		return err
 	}
-	if err := s.add(limited("the same, p99", report.Seconds, row.Ours.P99, eventWithin.Seconds())); err != nil {
+	if err := s.add(limited("p99, "+from, report.Seconds, row.Ours.P99, eventWithin.Seconds())); err != nil {
 		return err
 	}
 	rate := func(t telling) float64 { return t.rate }
 	for i, t := range a.untold {
-		if err := s.add(compared("attach: "+a.name+by, report.PerSecond, each(ours, rate), t.Name, each(told[i+1], rate))); err != nil {
+		if err := s.add(compared("attach, "+by, report.PerSecond, each(ours, rate), t.Name, each(told[i+1], rate))); err != nil {
 			return err
 		}
 	}

@@ -22,7 +22,7 @@ func (s *stage) addCrossed(name string, added time.Duration, with, without []pas
 		number func(passed) float64
 		note   string
 	}{
-		{"requests for referrers", report.Count, referrers, ""},
+		{"referrers", report.Count, referrers, ""},
 		{"requests", report.Count, func(p passed) float64 { return float64(p.All()) }, byKind(with, without)},
 		{"bytes", report.Bytes, func(p passed) float64 { return float64(p.Bytes) }, ""},
 		{"time", report.Seconds, func(p passed) float64 { return p.elapsed.Seconds() }, ""},

@@ -53,7 +53,7 @@ func takeSaving(ctx context.Context, s *stage) error {
 		}
 	}
 	for i, k := range copiers {
-		row := compared(k.name+": requests for referrers that need not be made", report.Count, saved[i],
+		row := compared(k.name+": requests that need not be made", report.Count, saved[i],
 			"the proposal", each(saved[i], func(float64) float64 { return unreferred }))
 		row.Wanted.AtLeast = 1
 		if err := s.add(row); err != nil {

@@ -69,7 +69,7 @@ func (s *Saving) take(what, at string, p Pair) error {
 	if err != nil {
 		return fmt.Errorf("read the round trip: %w", err)
 	}
-	first := map[string]*Pair{"requests for referrers": &s.Referrers, "requests": &s.Requests, "bytes": &s.Bytes}[what]
+	first := map[string]*Pair{"referrers": &s.Referrers, "requests": &s.Requests, "bytes": &s.Bytes}[what]
 	switch {
 	case what == "time":
 		s.Seconds[milliseconds] = p

@@ -22,12 +22,12 @@ func sample() report.Report {
 	for i, copier := range []string{"berth copy", "a <tool>"} {
 		n := float64(i)
 		r.Rows = append(r.Rows,
-			row(copier, "requests for referrers", "0 ms", 35+n, 78), row(copier, "requests", "0 ms", 570, 613),
+			row(copier, "referrers", "0 ms", 35+n, 78), row(copier, "requests", "0 ms", 570, 613),
 			row(copier, "bytes", "0 ms", 4<<20, 4<<20), row(copier, "time", "0 ms", 0.5, 0.25),
-			row(copier, "requests for referrers", "100 ms", 40, 79), row(copier, "time", "100 ms", 9.5, 12),
+			row(copier, "referrers", "100 ms", 40, 79), row(copier, "time", "100 ms", 9.5, 12),
 		)
 	}
-	r.Rows = append(r.Rows, report.Row{Figure: "saving", Case: "berth copy: requests for referrers that need not be made"})
+	r.Rows = append(r.Rows, report.Row{Figure: "saving", Case: "berth copy: requests that need not be made"})
 	return r
 }
 
