@@ -194,3 +194,26 @@ func TestAnnounceEndsWithItsContext(t *testing.T) {
 		t.Errorf("%d done, %v, %d events", done, err, len(out.events))
 	}
 }
+
+// BenchmarkAnnounce tells of 100 attachments to one subject, as when much is
+// attached at once, and of 100 to as many.
+func BenchmarkAnnounce(b *testing.B) {
+	for name, subjects := range map[string]int{"one subject": 1, "100 subjects": 100} {
+		b.Run(name, func(b *testing.B) {
+			var changes []table.Change
+			for n := range announce.MaxEvents {
+				subject := oci.SHA256.Sum(fmt.Append(nil, "subject ", n%subjects))
+				changes = append(changes, attached(subject, n, map[string]string{"org.opencontainers.image.created": "2026-11-22T10:01:06Z"}))
+			}
+			a := announcer(localTable(b), &tape{})
+			b.ReportAllocs()
+			for b.Loop() {
+				a.To[0] = &tape{}
+				if _, err := a.Announce(b.Context(), changes); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*len(changes)), "µs/event")
+		})
+	}
+}

@@ -21,6 +21,13 @@ func (w Rights) by() []table.Attr {
 	return []table.Attr{table.S(attrBy, clipBy(w.By))}
 }
 
+// onBehalf is the registry as it ends, perhaps elsewhere, what somebody has begun.
+func (r *Registry) onBehalf(name string) *Registry {
+	other := *r
+	other.rights.By = name
+	return &other
+}
+
 // clipBy cuts a name that is too long, and shows it.
 func clipBy(name string) string {
 	const cut = "…"

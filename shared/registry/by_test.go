@@ -79,3 +79,34 @@ func TestLongNamesAreCut(t *testing.T) {
 		t.Errorf("got %d bytes, %q, want %d", len(got), got, len(want))
 	}
 }
+
+// What is verified elsewhere is still of who began it, also if it is the first
+// thing in its repository.
+func TestDirectUploadsSayWhoBeganThem(t *testing.T) {
+	for name, end := range map[string]func(q quay, id string) error{
+		"here":      func(quay, string) error { return nil },
+		"elsewhere": func(q quay, id string) error { return q.reg.VerifyDirect(q.Context(), home, id) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			q, _ := elsewhere(t, newClock())
+			if name == "here" {
+				q = newTinyQuay(t, registry.Options{})
+			}
+			alice := q
+			alice.team = q.as("user:alice")
+			s := alice.upload(wanted(crate))
+			if err := alice.sendParts(s, crate, s.PartSize); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := alice.complete(s.ID, oci.SHA256.Sum(crate), len(crate)); err != nil {
+				t.Fatal(err)
+			}
+			if err := end(q, s.ID); err != nil {
+				t.Fatal(err)
+			}
+			if got := q.by("repos", "repo#"+home); got != "user:alice" {
+				t.Errorf("the repository is by %q", got)
+			}
+		})
+	}
+}

@@ -30,6 +30,7 @@ const (
 	attrMultipart = "multipart" // what the store calls the parts, none if the blob is one PUT
 	attrPartSize  = "partSize"
 	attrBegun     = "begun"    // Unix seconds
+	attrName      = "name"     // of who began it, none for nobody in particular: see Rights.By
 	attrRemember  = "remember" // 1: who has sent it is to be remembered
 	attrVerified  = "verified" // bytes read again
 	attrChecking  = "checking" // the state of the hash over these
@@ -62,6 +63,7 @@ type delivery struct {
 	version   string // of its item, "" while there is none
 	state     direct.State
 	by        string     // whose it is, see Registry.sender
+	name      string     // of who began it, as what it becomes will say
 	remember  bool       // who it is by has sent it, and that matters
 	digest    oci.Digest // "" while it is not known
 	size      int64      // -1 while it is not known
@@ -149,6 +151,7 @@ func (r *Registry) lastDelivery(ctx context.Context, repo, id string) (delivery,
 		version:   item.Version,
 		state:     direct.State(item.Str(attrState)),
 		by:        item.Str(attrBy),
+		name:      item.Str(attrName),
 		remember:  item.Num(attrRemember) != 0,
 		digest:    oci.Digest(item.Str(attrDigest)),
 		size:      item.Num(attrSize),
@@ -171,7 +174,7 @@ func (d delivery) seen() table.Condition { return upload{version: d.version}.see
 // writes those that say something.
 func (d delivery) put(as direct.State, more ...table.Attr) table.Action {
 	attrs := append([]table.Attr{
-		table.S(attrState, string(as)), table.S(attrBy, d.by),
+		table.S(attrState, string(as)), table.S(attrBy, d.by), table.S(attrName, d.name),
 		table.S(attrDigest, string(d.digest)), table.N(attrSize, d.size), table.N(attrPartSize, d.partSize),
 	}, more...)
 	attrs = slices.DeleteFunc(attrs, func(a table.Attr) bool { return a.Kind == table.KindS && a.Str() == "" })

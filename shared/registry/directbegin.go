@@ -215,7 +215,7 @@ func (c courier) resume(ctx context.Context, d delivery) (direct.Status, error) 
 // anew begins an upload in the place of one that is over, if there was one.
 func (c courier) anew(ctx context.Context, old delivery, w direct.Wanted) (direct.Status, error) {
 	d := delivery{
-		store: old.store, repo: c.repo, id: old.id, version: old.version, state: direct.Open, by: c.sender(),
+		store: old.store, repo: c.repo, id: old.id, version: old.version, state: direct.Open, by: c.sender(), name: clipBy(c.rights.By),
 		digest: w.Digest, size: w.Size, partSize: c.measures.partSize(w.Size), object: blobObject(c.repo, uuid.NewString()),
 		begun: c.now(),
 	}

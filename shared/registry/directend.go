@@ -33,7 +33,7 @@ func (v *verification) succeed(ctx context.Context) error {
 	if d.remember {
 		a.last = append(a.last, v.note(d.repo, node{Digest: d.digest}, d.by))
 	}
-	err := v.publish(ctx, a)
+	err := v.onBehalf(d.name).publish(ctx, a)
 	switch {
 	case errors.Is(err, blobs.ErrAbsent) || errors.Is(err, oci.ErrUploadUnknown):
 		return errElsewhere // it was aborted, or begun anew
