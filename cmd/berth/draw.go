@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -35,7 +36,7 @@ func draw(w io.Writer, title string, root *node, whole bool) error {
 // addRows adds the rows of a node: its own behind the branch that leads to it,
 // those beneath behind the trunk that goes on.
 func addRows(rows []row, n *node, branch, trunk string, whole bool) []row {
-	r := row{label: branch + clean(n.label), digest: clean(n.digest), note: clean(n.note)}
+	r := row{label: branch + clean(n.label), digest: clean(n.digest), note: cleanTo(maxNote, n.note())}
 	if !whole {
 		r.digest = short(r.digest)
 	}
@@ -43,8 +44,9 @@ func addRows(rows []row, n *node, branch, trunk string, whole bool) []row {
 		r.size = human(n.blobs.total())
 	}
 	rows = append(rows, r)
-	for i, child := range n.nodes {
-		if i == len(n.nodes)-1 {
+	below := slices.Concat(n.entries, n.referrers)
+	for i, child := range below {
+		if i == len(below)-1 {
 			rows = addRows(rows, child, trunk+"└─ ", trunk+"   ", whole)
 		} else {
 			rows = addRows(rows, child, trunk+"├─ ", trunk+"│  ", whole)

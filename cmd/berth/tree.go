@@ -17,22 +17,32 @@ type tree struct {
 	Reference string `arg:"" placeholder:"HOST/REPOSITORY[:TAG|@DIGEST]" help:"What to draw. Without a tag or digest it is the tag latest."`
 	PlainHTTP *bool  `name:"plain-http" negatable:"" help:"Speak HTTP without TLS; the default for a registry on this machine."`
 	Digests   bool   `help:"Print digests in full."`
+	Format    string `enum:"tree,json,dot" default:"tree" help:"tree to read, json for programs, dot for Graphviz."`
 }
 
 // Help is what berth tree --help says beneath the flags.
 func (tree) Help() string {
 	return `Beneath an index are its entries, also those that the registry does not have.
 A line with an arrow is an artifact that refers to what it stands under: a
-signature, an attestation, an SBOM. Sizes count what is there, each blob once.
-Any registry will do. Credentials are those of docker login.
+signature, an attestation, an SBOM. Those of cosign, notation, in-toto and
+BuildKit are recognised by what they say of themselves, and so are the tags that
+cosign makes of digests; nothing is verified. Sizes count what is there, each
+blob once. Any registry will do. Credentials are those of docker login.
 
-Example:
+Examples:
 
-  berth tree 127.0.0.1:5000/team/app:1`
+  berth tree 127.0.0.1:5000/team/app:1
+  berth tree --format json 127.0.0.1:5000/team/app:1 | jq .root.missing
+  berth tree --format dot 127.0.0.1:5000/team/app:1 | dot -Tsvg > app.svg
+
+docs/tree.md says what is in the JSON.`
 }
 
 // maxMetadata is the largest manifest or listing that is read, in bytes.
 const maxMetadata = 64 << 20
+
+// maxListPages bounds the lists that are read, of tags and of referrers.
+const maxListPages = 100
 
 // Run draws the tree to t.out.
 func (c *tree) Run(t terminal) error {
@@ -42,10 +52,16 @@ func (c *tree) Run(t terminal) error {
 	if err != nil {
 		return err
 	}
-	w := walker{repo: repo, absent: absent, drawn: map[string]bool{}}
+	w := walker{repo: repo, absent: absent, drawn: map[string]state{}}
 	root, err := w.root(ctx)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.Reference, err)
+	}
+	switch c.Format {
+	case "json":
+		return drawJSON(t.out, c.Reference, root)
+	case "dot":
+		return drawDOT(t.out, c.Reference, root, c.Digests)
 	}
 	return draw(t.out, c.Reference, root, c.Digests)
 }
@@ -66,6 +82,7 @@ func (c *tree) open() (*remote.Repository, *absences, error) {
 	}
 	repo.PlainHTTP = c.plain(repo.Reference.Host())
 	repo.MaxMetadataBytes = maxMetadata
+	repo.TagListMaxPages, repo.ReferrerListMaxPages = maxListPages, maxListPages
 	return repo, absent, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"oras.land/oras-go/v2/content"
 	"oras.land/oras-go/v2/errdef"
@@ -15,18 +16,52 @@ import (
 	"github.com/berthregistry/berth/shared/oci"
 )
 
-// maxDepth is how far down a tree is followed. Nobody stacks signatures upon
-// signatures so high, but a registry may claim it.
-const maxDepth = 16
+// How far a tree is followed. Nobody stacks signatures upon signatures so high,
+// nor hangs so many on one image, but a registry may claim it.
+const (
+	maxDepth = 16
+	maxNodes = 10_000
+)
+
+// A state says what is known of a node.
+type state string
+
+const (
+	here     state = "here"
+	missing  state = "missing"  // listed, but the registry does not have it
+	repeated state = "repeated" // it is elsewhere in the tree, with all that is beneath it
+	unread   state = "unread"   // too large, or too far down
+	listed   state = "listed"   // a blob: whether it is here is not asked
+)
 
 // A node is a manifest, or an entry of an index that is not one.
 type node struct {
-	label  string // what it is to the node above
-	digest string
-	note   string // what is in it, or why that is not known
-	blobs  sizes  // what is here of it and of its entries
-	nodes  []*node
+	nature
+	label        string // what it is to the node above
+	digest       string
+	mediaType    string
+	artifactType string
+	platform     string // "" for none
+	tag          string // by which it was found, if not by a list
+	size         int64  // of the manifest, or of the blob
+	state        state
+	layers       int
+	blobs        sizes // what is here of it and of its entries; nil if it was not read
+	entries      []*node
+	referrers    []*node
 }
+
+func newNode(label string, d oci.Descriptor) *node {
+	n := &node{label: label, digest: string(d.Digest), mediaType: d.MediaType, artifactType: d.ArtifactType, size: d.Size}
+	n.nature = natureOf(d, manifest{})
+	if p := oci.PlatformString(d.Platform); p != unknownPlatform {
+		n.platform = p
+	}
+	return n
+}
+
+// unknownPlatform is under which BuildKit lists attestations.
+const unknownPlatform = "unknown/unknown"
 
 // sizes are the sizes of blobs by digest, so that what is shared counts once.
 type sizes map[string]int64
@@ -40,62 +75,67 @@ func (s sizes) total() (n int64) {
 
 // A manifest is what a tree shows of any manifest.
 type manifest struct {
-	ArtifactType string           `json:"artifactType"`
-	Config       *oci.Descriptor  `json:"config"`
-	Layers       []oci.Descriptor `json:"layers"`
-	Manifests    []oci.Descriptor `json:"manifests"`
+	ArtifactType string            `json:"artifactType"`
+	Config       *oci.Descriptor   `json:"config"`
+	Layers       []oci.Descriptor  `json:"layers"`
+	Manifests    []oci.Descriptor  `json:"manifests"`
+	Annotations  map[string]string `json:"annotations"`
 }
 
 // A walker follows a manifest's entries and referrers.
 type walker struct {
 	repo   *remote.Repository
 	absent *absences
-	drawn  map[string]bool // by digest
+	tags   map[string]bool  // those made of digests
+	drawn  map[string]state // by digest
 }
 
-// root draws what the repository's reference stands for.
+// root follows what the repository's reference stands for.
 func (w *walker) root(ctx context.Context) (*node, error) {
-	d, body, err := w.repo.FetchReference(ctx, w.repo.Reference.Reference)
+	d, raw, err := w.fetchTag(ctx, w.repo.Reference.Reference)
 	if err != nil {
 		return nil, err
 	}
-	defer body.Close()
-	if d.Size > maxMetadata {
-		return nil, fmt.Errorf("a manifest of %s is more than can be read", human(d.Size))
-	}
-	raw, err := content.ReadAll(body, d)
-	if err != nil {
-		return nil, err
-	}
-	n := &node{digest: string(d.Digest)}
-	w.drawn[n.digest] = true
+	w.tags = w.digestTags(ctx)
+	n := newNode("", d)
+	n.state = w.enter(n.digest, 0)
 	return n, w.fill(ctx, n, d, raw, 0)
+}
+
+// enter says whether a manifest is to be read, and if so that it was.
+func (w *walker) enter(digest string, depth int) state {
+	switch {
+	case w.drawn[digest] == missing:
+		return missing
+	case w.drawn[digest] == here:
+		// Entries may be listed twice, and a registry that lies may list
+		// referrers in a ring.
+		return repeated
+	case depth > maxDepth || len(w.drawn) >= maxNodes:
+		return unread
+	}
+	w.drawn[digest] = here
+	return here
 }
 
 // node returns the node of a descriptor that was found in a manifest or in a
 // list of referrers.
 func (w *walker) node(ctx context.Context, label string, d oci.Descriptor, depth int) (*node, error) {
-	n := &node{label: label, digest: string(d.Digest)}
-	switch {
-	case !oci.IsIndex(d.MediaType) && !oci.IsImage(d.MediaType):
-		n.note, n.blobs = d.MediaType, sizes{n.digest: d.Size} // whether it is here is not asked
-		return n, nil
-	case w.drawn[n.digest]:
-		// Entries may be listed twice, and a registry that lies may list
-		// referrers in a ring.
-		n.note = "shown above"
-		return n, nil
-	case depth > maxDepth:
-		n.note = "not followed any deeper"
-		return n, nil
-	case d.Size > maxMetadata:
-		n.note = "too large to be read"
+	n := newNode(label, d)
+	if !oci.IsIndex(d.MediaType) && !oci.IsImage(d.MediaType) {
+		n.state, n.blobs = listed, sizes{n.digest: d.Size}
 		return n, nil
 	}
-	w.drawn[n.digest] = true
+	if d.Size > maxMetadata {
+		n.state = unread
+		return n, nil
+	}
+	if n.state = w.enter(n.digest, depth); n.state != here {
+		return n, nil
+	}
 	raw, err := content.FetchAll(ctx, w.repo, d)
 	if errors.Is(err, errdef.ErrNotFound) {
-		n.note = "not here"
+		n.state, w.drawn[n.digest] = missing, missing
 		return n, nil
 	}
 	if err != nil {
@@ -104,29 +144,40 @@ func (w *walker) node(ctx context.Context, label string, d oci.Descriptor, depth
 	return n, w.fill(ctx, n, d, raw, depth)
 }
 
-// fill says what is in a manifest and what refers to it.
+// fill says what is in a manifest and what refers to it. Referrers are asked for
+// at once: what the registry said of them with the manifest is soon out of date.
 func (w *walker) fill(ctx context.Context, n *node, d oci.Descriptor, raw []byte, depth int) error {
 	var m manifest
 	if err := json.Unmarshal(raw, &m); err != nil {
 		return fmt.Errorf("read %s: %w", d.Digest, err)
 	}
 	n.blobs = sizes{n.digest: d.Size}
-	var err error
-	if oci.IsIndex(d.MediaType) {
-		n.label = cmp.Or(n.label, "index")
-		err = w.entries(ctx, n, m, depth)
-	} else {
-		n.label = cmp.Or(n.label, m.ArtifactType, "image")
-		n.addLayers(m)
-	}
+	n.nature, n.artifactType = natureOf(d, m), m.artifactType(d)
+	found, err := w.referrers(ctx, d)
 	if err != nil {
 		return err
 	}
-	return w.referrers(ctx, n, d, depth)
+	if oci.IsIndex(d.MediaType) {
+		n.label = cmp.Or(n.label, "index")
+		if err := w.entries(ctx, n, m, depth); err != nil {
+			return err
+		}
+	} else {
+		n.label = cmp.Or(n.label, n.artifactType, "image")
+		n.addLayers(m)
+	}
+	for _, r := range found {
+		child, err := w.node(ctx, arrow+cmp.Or(r.ArtifactType, r.MediaType), r, depth+1)
+		if err != nil {
+			return err
+		}
+		n.referrers = append(n.referrers, child)
+	}
+	return w.tagged(ctx, n, depth)
 }
 
 func (n *node) addLayers(m manifest) {
-	n.note = count(len(m.Layers), "layer")
+	n.layers = len(m.Layers)
 	if m.Config != nil {
 		n.blobs[string(m.Config.Digest)] = m.Config.Size
 	}
@@ -137,73 +188,70 @@ func (n *node) addLayers(m manifest) {
 
 // entries adds what an index lists.
 func (w *walker) entries(ctx context.Context, n *node, m manifest, depth int) error {
-	platforms, here := 0, 0
 	for _, d := range m.Manifests {
-		label, isPlatform := entryLabel(d)
-		child, err := w.node(ctx, label, d, depth+1)
+		child, err := w.node(ctx, entryLabel(d), d, depth+1)
 		if err != nil {
 			return err
 		}
-		n.nodes = append(n.nodes, child)
+		n.entries = append(n.entries, child)
 		maps.Copy(n.blobs, child.blobs)
-		if isPlatform {
-			platforms++
-			if child.blobs != nil {
-				here++
-			}
-		}
-	}
-	switch {
-	case platforms == 0:
-		n.note = count(len(m.Manifests), "entry")
-	case here < platforms:
-		n.note = fmt.Sprintf("%d of %s", here, count(platforms, "platform"))
-	default:
-		n.note = count(platforms, "platform")
 	}
 	return nil
 }
 
-// entryLabel is what an entry of an index is called, and whether by its
-// platform. BuildKit lists attestations under the platform unknown/unknown.
-func entryLabel(d oci.Descriptor) (label string, isPlatform bool) {
-	if p := oci.PlatformString(d.Platform); p != "" && p != "unknown/unknown" {
-		return p, true
+// entryLabel is what an entry of an index is called: by its platform, if it has
+// one.
+func entryLabel(d oci.Descriptor) string {
+	if p := oci.PlatformString(d.Platform); p != "" && p != unknownPlatform {
+		return p
 	}
-	label = cmp.Or(d.Annotations["vnd.docker.reference.type"], d.ArtifactType)
+	label := cmp.Or(d.Annotations[dockerReferenceType], d.ArtifactType)
 	switch {
 	case label != "":
-		return label, false
+		return label
 	case oci.IsIndex(d.MediaType):
-		return "index", false
+		return "index"
 	case oci.IsImage(d.MediaType):
-		return "image", false
+		return "image"
 	}
-	return "blob", false
+	return "blob"
 }
 
-// referrers adds what refers to a manifest. What they hold does not count to
-// its size.
-func (w *walker) referrers(ctx context.Context, n *node, d oci.Descriptor, depth int) error {
-	if w.absent.of(n.digest) {
-		return nil
-	}
-	var found []oci.Descriptor
-	err := w.repo.Referrers(ctx, d, "", func(page []oci.Descriptor) error {
-		found = append(found, page...)
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("list referrers of %s: %w", d.Digest, err)
-	}
-	for _, r := range found {
-		child, err := w.node(ctx, arrow+cmp.Or(r.ArtifactType, r.MediaType), r, depth+1)
-		if err != nil {
-			return err
+// platforms returns the platforms that an index lists, and those of them that are
+// not here.
+func (n *node) platforms() (all, without []string) {
+	for _, e := range n.entries {
+		if e.platform == "" {
+			continue
 		}
-		n.nodes = append(n.nodes, child)
+		all = append(all, e.platform)
+		if e.state == missing {
+			without = append(without, e.platform)
+		}
 	}
-	return nil
+	return all, without
+}
+
+// referrers returns what refers to a manifest, by the registry's list and by the
+// index under its tag, each once. What they hold does not count to its size.
+func (w *walker) referrers(ctx context.Context, d oci.Descriptor) ([]oci.Descriptor, error) {
+	var found []oci.Descriptor
+	if !w.absent.of(string(d.Digest)) {
+		err := w.repo.Referrers(ctx, d, "", func(page []oci.Descriptor) error {
+			found = append(found, page...)
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("list referrers of %s: %w", d.Digest, err)
+		}
+	}
+	more, err := w.fallback(ctx, string(d.Digest))
+	for _, r := range more {
+		if !slices.ContainsFunc(found, func(f oci.Descriptor) bool { return f.Digest == r.Digest }) {
+			found = append(found, r)
+		}
+	}
+	return found, err
 }
 
 // arrow marks what refers to the line above it.
