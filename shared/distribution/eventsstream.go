@@ -24,7 +24,7 @@ const (
 
 // streams are the answers that last.
 type streams struct {
-	beat time.Duration
+	beat, patience time.Duration
 
 	mu    sync.Mutex
 	count int
@@ -35,7 +35,7 @@ type streams struct {
 }
 
 func newStreams() *streams {
-	return &streams{beat: streamBeat, by: map[string]int{}, ended: make(chan struct{})}
+	return &streams{beat: streamBeat, patience: streamPatience, by: map[string]int{}, ended: make(chan struct{})}
 }
 
 // enter counts a stream until leave is called.
@@ -191,7 +191,7 @@ func (h *haul) lines() []byte {
 // send writes to the client at once. A slow one may take its time, but has to
 // read: nothing is kept for it beyond this.
 func (s *stream) send(text []byte) bool {
-	_ = s.control.SetWriteDeadline(time.Now().Add(streamPatience)) // what has none, as in tests, waits
+	_ = s.control.SetWriteDeadline(time.Now().Add(s.streams.patience)) // what has none, as in tests, waits
 	if _, err := s.w.Write(text); err != nil {
 		return false
 	}

@@ -45,6 +45,8 @@ func TestParse(t *testing.T) {
 		"/v2/a/blobs/uploads/blobs/uploads/id":   {Route: distribution.RouteUpload, Repo: "a/blobs/uploads", Upload: "id"},
 
 		"/v2/a/_oci/ext/discover":                    {Route: distribution.RouteDiscover, Repo: "a"},
+		"/v2/a/_berth/v1/events":                     {Route: distribution.RouteEvents, Repo: "a"},
+		"/v2/berth/v1/events/_berth/v1/events":       {Route: distribution.RouteEvents, Repo: "berth/v1/events"},
 		"/v2/oci/ext/discover/_oci/ext/discover":     {Route: distribution.RouteDiscover, Repo: "oci/ext/discover"},
 		"/v2/a/_berth/v1/uploads":                    {Route: distribution.RouteDirectUploads, Repo: "a"},
 		"/v2/a/blobs/uploads/_berth/v1/uploads":      {Route: distribution.RouteDirectUploads, Repo: "a/blobs/uploads"},

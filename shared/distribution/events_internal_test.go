@@ -1,0 +1,54 @@
+package distribution
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/berthregistry/berth/shared/oci"
+)
+
+func FuzzReadWatch(f *testing.F) {
+	f.Add("after=0&n=10&type=tag.moved&type=dev.berth.referrer", "")
+	f.Add("after=1763773200000000", "1763773200000001")
+	f.Add("n=99999999999999999999&type=", "-1")
+	f.Add("after=9999999999999999&n=0", "+1")
+	f.Fuzz(func(t *testing.T, query, last string) {
+		q, err := url.ParseQuery(query)
+		if err != nil {
+			return
+		}
+		want, err := readWatch(http.Header{"Last-Event-Id": {last}}, q)
+		if err != nil {
+			if !errors.Is(err, oci.ErrPage) {
+				t.Errorf("error %v", err)
+			}
+			return
+		}
+		if want.after < -1 || want.after >= 1e16 || want.n < 1 || want.n > maxEvents || len(want.types) > maxTypes {
+			t.Errorf("%q, %q: read as %+v", query, last, want)
+		}
+		for _, name := range want.types {
+			if !strings.HasPrefix(name, eventTypePrefix) || len(name) > maxTypeName+len(eventTypePrefix) {
+				t.Errorf("type %q", name)
+			}
+		}
+		want.wants(query) // whatever is in the table, it does not panic
+	})
+}
+
+// A stream that waits for an event that never comes reads on, a bounded part of
+// the log at a time.
+func TestAHaulLooksAtSoMuch(t *testing.T) {
+	h := haul{want: watch{types: []string{"dev.berth.tag.moved"}}, n: 10, room: 1 << 20, look: 100}
+	event := `{"type":"dev.berth.tag.created","data":"` + strings.Repeat("x", 60) + `"}`
+	var looked int64
+	for h.take(looked+1, event) {
+		looked++
+	}
+	if looked != 1 || h.at != 1 || !h.more || len(h.events) != 0 {
+		t.Errorf("looked at %d events, up to %d, more %t", looked, h.at, h.more)
+	}
+}
