@@ -36,7 +36,7 @@ func takeSaving(ctx context.Context, s *stage) error {
 	}
 	saved := make([][]float64, len(copiers)) // in each round on each line
 	for _, added := range s.roundTrips {
-		w, err := c.open(ctx, added)
+		w, err := c.open(added)
 		if err != nil {
 			return err
 		}
@@ -96,30 +96,33 @@ func (s *stage) newCrossing(ctx context.Context) (*crossing, error) {
 	return c, nil
 }
 
-// A way leads to both registries, past the meters: to the one straight and by a
-// proxy on this side of the line.
-type way struct{ from, proxy, to string }
+// A way leads to both registries, past the meters.
+type way struct{ from, to *line.Line }
 
 // open opens a way that adds so much to each round trip.
-func (c *crossing) open(ctx context.Context, added time.Duration) (way, error) {
-	var lines [2]*line.Line
-	for i, m := range []*meter.Meter{c.meterFrom, c.meterTo} {
-		l, err := line.Open(m.Addr(), line.Limits{Delay: added / 2})
-		if err != nil {
-			return way{}, err
-		}
+func (c *crossing) open(added time.Duration) (w way, err error) {
+	if w.from, err = c.openLine(c.meterFrom, added); err != nil {
+		return w, err
+	}
+	w.to, err = c.openLine(c.meterTo, added)
+	return w, err
+}
+
+func (c *crossing) openLine(to *meter.Meter, added time.Duration) (*line.Line, error) {
+	l, err := line.Open(to.Addr(), line.Limits{Delay: added / 2})
+	if err == nil {
 		c.stops = append(c.stops, l.Close)
-		lines[i] = l
 	}
-	behind, err := target.At("from", "http://"+lines[0].Addr())
+	return l, err
+}
+
+// proxy starts a proxy on this side of the line.
+func (c *crossing) proxy(ctx context.Context, w way) (*target.Target, error) {
+	behind, err := target.At("from", "http://"+w.from.Addr())
 	if err != nil {
-		return way{}, err
+		return nil, err
 	}
-	proxy, err := c.keep(target.Proxy(ctx, c.berth, behind, c.dir))
-	if err != nil {
-		return way{}, err
-	}
-	return way{from: lines[0].Addr(), proxy: proxy.Host(), to: lines[1].Addr()}, nil
+	return target.Proxy(ctx, c.berth, behind, c.dir)
 }
 
 // A passed is what one copy took.
@@ -143,16 +146,21 @@ func (c *crossing) race(ctx context.Context, w way, copiers []copier) ([][]passe
 }
 
 // copy copies the image to a repository that nobody has used, and sees that all
-// of it is there.
+// of it is there. A proxy has not seen any copy before, of which it might know
+// something.
 func (c *crossing) copy(ctx context.Context, w way, k copier, from string) (passed, error) {
-	to := repo("copied")
-	source := w.from
+	source, to := w.from.Addr(), repo("copied")
 	if k.proxied {
-		source = w.proxy
+		proxy, err := c.proxy(ctx, w)
+		if err != nil {
+			return passed{}, err
+		}
+		defer proxy.Stop()
+		source = proxy.Host()
 	}
 	c.meterFrom.Reset()
 	c.meterTo.Reset()
-	run, err := k.copy(ctx, source+"/"+from+":"+imageManifest, w.to+"/"+to+":"+imageManifest)
+	run, err := k.copy(ctx, source+"/"+from+":"+imageManifest, w.to.Addr()+"/"+to+":"+imageManifest)
 	if err != nil {
 		return passed{}, err
 	}
