@@ -109,16 +109,27 @@ func lingering(ctx context.Context) (context.Context, context.CancelFunc) {
 	return out, func() { stop(); cancel() }
 }
 
-// bare is an error of a request without its URL, in which there may be a secret.
+// bare is an error of a request in our words and the system's alone. What else an
+// error may repeat, the URL or what a hook has said, may have a secret.
 func bare(err error) error {
-	var u *url.Error
+	var (
+		u    *url.Error
+		op   *net.OpError
+		cert *tls.CertificateVerificationError
+	)
 	switch {
-	case !errors.As(err, &u):
-		return errors.New("the request failed")
-	case u.Timeout():
+	case errors.As(err, &u) && u.Timeout():
 		return fmt.Errorf("no answer within %v", timeout)
+	case errors.As(err, &op):
+		return op
+	case errors.As(err, &cert):
+		return cert
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return http.ErrSchemeMismatch
+	case errors.Is(err, io.EOF):
+		return errors.New("it closed the connection")
 	}
-	return u.Err
+	return errors.New("the request failed, or its answer is not HTTP")
 }
 
 // judge reads an answer by its status alone (Standard Webhooks, "Operational
