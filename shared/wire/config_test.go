@@ -54,6 +54,9 @@ func TestDefaults(t *testing.T) {
 	if c.Verifier != "" || c.VerifyInline != 0 || c.PartLife != 0 || c.Lambda != "" {
 		t.Errorf("got verifier %q from %d bytes, parts for %v, Lambda at %q", c.Verifier, c.VerifyInline, c.PartLife, c.Lambda)
 	}
+	if c.Bus != "" || c.EventBridge != "" {
+		t.Errorf("got bus %q of EventBridge at %q", c.Bus, c.EventBridge)
+	}
 	if c.LogLevel != slog.LevelInfo || c.DynamoDB != "" || c.S3 != "" || c.Credentials.SessionToken != "" {
 		t.Errorf("got level %v, endpoints %q and %q", c.LogLevel, c.DynamoDB, c.S3)
 	}
@@ -76,8 +79,10 @@ func TestAllIsRead(t *testing.T) {
 		"BERTH_VERIFIER", "arn:aws:lambda:eu-central-1:123456789012:function:team-Verify_1",
 		"BERTH_VERIFY_INLINE", "5368709120",
 		"BERTH_PART_LIFE", "43200",
+		"BERTH_BUS", "arn:aws:events:eu-central-1:123456789012:event-bus/team-events",
 		"AWS_SESSION_TOKEN", "token",
 		"AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:8000",
+		"AWS_ENDPOINT_URL_EVENTBRIDGE", "http://127.0.0.1:9002",
 		"AWS_ENDPOINT_URL_LAMBDA", "http://127.0.0.1:9001",
 		"AWS_ENDPOINT_URL_S3", "https://s3.example",
 	))
@@ -99,6 +104,9 @@ func TestAllIsRead(t *testing.T) {
 	if !strings.HasSuffix(c.Verifier, ":function:team-Verify_1") || c.VerifyInline != 5<<30 || c.PartLife != 12*time.Hour {
 		t.Errorf("got verifier %q from %d bytes, parts for %v", c.Verifier, c.VerifyInline, c.PartLife)
 	}
+	if !strings.HasSuffix(c.Bus, ":event-bus/team-events") || c.EventBridge != "http://127.0.0.1:9002" {
+		t.Errorf("got bus %q of EventBridge at %q", c.Bus, c.EventBridge)
+	}
 	if got := c.Settings.Rules("team/app").ReferrersHeader; got != registry.HeaderOff {
 		t.Errorf("got referrers header %q", got)
 	}
@@ -111,7 +119,7 @@ func TestAllIsRead(t *testing.T) {
 func TestNothingIsNotSet(t *testing.T) {
 	env := and("BERTH_PREFIX", "", "BERTH_SETTINGS", "", "BERTH_LOG_LEVEL", "", "BERTH_HEAD_LENGTH", "",
 		"BERTH_INLINE_LIMIT", "", "BERTH_REQUEST_LIMIT", "", "AWS_SESSION_TOKEN", "",
-		"BERTH_VERIFIER", "", "BERTH_VERIFY_INLINE", "", "BERTH_PART_LIFE", "",
+		"BERTH_VERIFIER", "", "BERTH_VERIFY_INLINE", "", "BERTH_PART_LIFE", "", "BERTH_BUS", "",
 		"AWS_ENDPOINT_URL_DYNAMODB", "", "AWS_ENDPOINT_URL_S3", "", "AWS_ENDPOINT_URL_LAMBDA", "")
 	c, err := read(env)
 	if err != nil {
@@ -156,6 +164,8 @@ func TestMistakes(t *testing.T) {
 		{"BERTH_VERIFY_INLINE", "0", "BERTH_VERIFY_INLINE"},
 		{"BERTH_VERIFY_INLINE", "5368709121", "want a number of bytes from 1 to 5368709120"},
 		{"BERTH_PART_LIFE", "1h", `BERTH_PART_LIFE is "1h"; want a number of seconds from 1 to 43200`},
+		{"BERTH_BUS", "team events", `BERTH_BUS is "team events"; want the name or the ARN of a bus`},
+		{"AWS_ENDPOINT_URL_EVENTBRIDGE", "events", "AWS_ENDPOINT_URL_EVENTBRIDGE is no URL"},
 		{"AWS_ENDPOINT_URL_LAMBDA", "lambda", "AWS_ENDPOINT_URL_LAMBDA is no URL"},
 		{"BERTH_SETTINGS", "limits:\n  tags-per-push: 12\n  colour: red\n", "BERTH_SETTINGS:3:3: "},
 		{"BERTH_SETTINGS", "repositories: [{pattern: '['}]", "BERTH_SETTINGS:1:"},
@@ -170,6 +180,21 @@ func TestMistakes(t *testing.T) {
 		}
 		if err != nil && strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: the error tells a secret: %v", c.name, err)
+		}
+	}
+}
+
+// Who announces must know where to, and where from.
+func TestReadAnnouncer(t *testing.T) {
+	for _, missing := range []string{"", "BERTH_BUS", "BERTH_URL", "BERTH_TABLE"} {
+		env := and("BERTH_BUS", "team-events", "BERTH_URL", "https://registry.example.com")
+		env[missing] = ""
+		c, err := wire.ReadAnnouncer(func(name string) (string, bool) { value, ok := env[name]; return value, ok })
+		switch {
+		case missing == "" && (err != nil || c.Bus != "team-events" || c.URL != "https://registry.example.com"):
+			t.Errorf("got %+v, %v", c, err)
+		case missing != "" && (err == nil || !strings.Contains(err.Error(), missing+" is not set")):
+			t.Errorf("without %s: got %v", missing, err)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/berthregistry/berth/shared/announce"
 	"github.com/berthregistry/berth/shared/blobs"
 	"github.com/berthregistry/berth/shared/blobs/s3"
 	"github.com/berthregistry/berth/shared/distribution"
@@ -64,10 +65,23 @@ func serve(c Config, items table.Store, objects blobs.Store, log *slog.Logger, m
 		Gate:    gate(c, items, log),
 		Observe: observer(requestlog.New(log)),
 		Log:     log,
-		Door:    distribution.Door{Inline: c.InlineLimit, Headless: c.CountsHead, Request: c.RequestLimit},
+		Door:    distribution.Door{Inline: c.InlineLimit, Headless: c.CountsHead, Request: c.RequestLimit, Poll: poll},
 		Busy:    busy,
+		Events:  eventsOf(c, items),
 	})
 	return InTime(only(methods, probe.New(api)))
+}
+
+// poll is how long clients wait before they ask for events again: the gateway
+// does not stream, and each time costs a request.
+const poll = 5 * time.Second
+
+// eventsOf is the log of events, if there is somebody who writes it.
+func eventsOf(c Config, items table.Store) distribution.Events {
+	if c.Bus == "" {
+		return nil
+	}
+	return announce.NewLog(items, time.Now)
 }
 
 // observer writes the line of each request. The first one of an environment
