@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -73,5 +74,22 @@ func TestCopySaysWhatItSpared(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(got.out), "\n")
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil || last.Spared != 3 {
 		t.Errorf("got %d, %v, want 3 spared in %s", last.Spared, err, got.out)
+	}
+}
+
+// The drawing is for programs, and what was spared is said beside it.
+func TestTreeSaysWhatItSpared(t *testing.T) {
+	alone(t)
+	r := open(t, registry.Rules{ReferrersHeader: registry.HeaderOnRequest})
+	pushSigned(t, r.URL, "app", "1")
+	for _, format := range []string{"tree", "json", "dot"} {
+		r.since()
+		got := berth(t, "", "tree", "--format", format, r.host()+"/app:1").wants(t, 0)
+		if want := "3 requests for referrers were not needed\n"; got.err != want || strings.Contains(got.out, want) {
+			t.Errorf("%s: got %q on standard error, want %q there alone", format, got.err, want)
+		}
+		if asked := slices.DeleteFunc(r.since(), func(s string) bool { return !strings.Contains(s, "/referrers/") }); len(asked) != 5 {
+			t.Errorf("%s: got %d requests for referrers, want 5", format, len(asked))
+		}
 	}
 }

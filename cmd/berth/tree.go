@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -10,6 +11,8 @@ import (
 
 	"oras.land/oras-go/v2/registry/remote"
 	"oras.land/oras-go/v2/registry/remote/retry"
+
+	"github.com/berthregistry/berth/shared/absent"
 )
 
 // tree is the command that draws an image.
@@ -48,27 +51,37 @@ const maxListPages = 100
 func (c *tree) Run(t terminal) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	repo, absent, err := c.open()
+	repo, spared, err := c.open()
 	if err != nil {
 		return err
 	}
-	w := walker{repo: repo, absent: absent, drawn: map[string]state{}}
+	w := walker{repo: repo, drawn: map[string]state{}}
 	root, err := w.root(ctx)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.Reference, err)
 	}
-	switch c.Format {
-	case "json":
-		return drawJSON(t.out, c.Reference, root)
-	case "dot":
-		return drawDOT(t.out, c.Reference, root, c.Digests)
+	if err := c.draw(t.out, root); err != nil {
+		return err
 	}
-	return draw(t.out, c.Reference, root, c.Digests)
+	if n := spared.Spared(); n > 0 {
+		_, err = fmt.Fprintln(t.err, notNeeded(n)) // beside the drawing, which programs may read
+	}
+	return err
 }
 
-// open prepares a client for the repository. The second value fills with what
-// the answers say about referrers.
-func (c *tree) open() (*remote.Repository, *absences, error) {
+func (c *tree) draw(w io.Writer, root *node) error {
+	switch c.Format {
+	case "json":
+		return drawJSON(w, c.Reference, root)
+	case "dot":
+		return drawDOT(w, c.Reference, root, c.Digests)
+	}
+	return draw(w, c.Reference, root, c.Digests)
+}
+
+// open prepares a client for the repository, which does not ask for referrers that
+// are absent: the second value knows how often.
+func (c *tree) open() (*remote.Repository, *absent.Transport, error) {
 	repo, err := remote.NewRepository(c.Reference)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the reference: %w", err)
@@ -76,14 +89,14 @@ func (c *tree) open() (*remote.Repository, *absences, error) {
 	if repo.Reference.Reference == "" {
 		repo.Reference.Reference = "latest"
 	}
-	absent := &absences{base: http.DefaultTransport}
-	if repo.Client, err = newClient(&http.Client{Transport: retry.NewTransport(absent)}); err != nil {
+	spared := &absent.Transport{Reference: repo.Reference.String()}
+	if repo.Client, err = newClient(&http.Client{Transport: retry.NewTransport(spared)}); err != nil {
 		return nil, nil, err
 	}
 	repo.PlainHTTP = c.plain(repo.Reference.Host())
 	repo.MaxMetadataBytes = maxMetadata
 	repo.TagListMaxPages, repo.ReferrerListMaxPages = maxListPages, maxListPages
-	return repo, absent, nil
+	return repo, spared, nil
 }
 
 // plain says whether to do without TLS.

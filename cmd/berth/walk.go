@@ -84,10 +84,9 @@ type manifest struct {
 
 // A walker follows a manifest's entries and referrers.
 type walker struct {
-	repo   *remote.Repository
-	absent *absences
-	tags   map[string]bool  // those made of digests
-	drawn  map[string]state // by digest
+	repo  *remote.Repository
+	tags  map[string]bool  // those made of digests
+	drawn map[string]state // by digest
 }
 
 // root follows what the repository's reference stands for.
@@ -236,14 +235,12 @@ func (n *node) platforms() (all, without []string) {
 // index under its tag, each once. What they hold does not count to its size.
 func (w *walker) referrers(ctx context.Context, d oci.Descriptor) ([]oci.Descriptor, error) {
 	var found []oci.Descriptor
-	if !w.absent.of(string(d.Digest)) {
-		err := w.repo.Referrers(ctx, d, "", func(page []oci.Descriptor) error {
-			found = append(found, page...)
-			return nil
-		})
-		if err != nil {
-			return nil, fmt.Errorf("list referrers of %s: %w", d.Digest, err)
-		}
+	err := w.repo.Referrers(ctx, d, "", func(page []oci.Descriptor) error {
+		found = append(found, page...)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list referrers of %s: %w", d.Digest, err)
 	}
 	more, err := w.fallback(ctx, string(d.Digest))
 	for _, r := range more {

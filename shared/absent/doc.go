@@ -8,9 +8,18 @@
 // send. It goes beneath any client:
 //
 //	spared := &absent.Transport{Reference: "registry.example.com/team/app:1"}
-//	repo.Client = &auth.Client{Client: &http.Client{Transport: spared}} // oras-go
-//	remote.Reuse(puller), puller from remote.WithTransport(spared)      // go-containerregistry
-//	reg.WithHTTPClient(&http.Client{Transport: spared})                 // regclient
+//
+//	// oras-go
+//	repo.Client = &auth.Client{Client: &http.Client{Transport: spared}}
+//
+//	// go-containerregistry: one puller for all, by remote.Reuse
+//	puller, err := remote.NewPuller(remote.WithTransport(spared))
+//
+//	// regclient
+//	rc := regclient.New(regclient.WithRegOpts(reg.WithHTTPClient(&http.Client{Transport: spared})))
+//
+// Who asks for a manifest first, and soon after for its referrers, gains. Who asks
+// the other way round has not been told anything yet.
 //
 // # What holds
 //
