@@ -31,7 +31,11 @@ func (d *DynamoDB) Tail(ctx context.Context, table string) (*Tail, error) {
 	}
 	arn := list.Streams[0].StreamArn
 	var about struct {
-		StreamDescription struct{ Shards []struct{ ShardId string } }
+		StreamDescription struct {
+			Shards []struct {
+				ShardID string `json:"ShardId"`
+			}
+		}
 	}
 	if err := d.stream(ctx, "DescribeStream", map[string]any{"StreamArn": arn}, &about); err != nil {
 		return nil, err
@@ -39,7 +43,7 @@ func (d *DynamoDB) Tail(ctx context.Context, table string) (*Tail, error) {
 	t := &Tail{db: d}
 	for _, shard := range about.StreamDescription.Shards {
 		var got struct{ ShardIterator string }
-		in := map[string]any{"StreamArn": arn, "ShardId": shard.ShardId, "ShardIteratorType": "LATEST"}
+		in := map[string]any{"StreamArn": arn, "ShardId": shard.ShardID, "ShardIteratorType": "LATEST"}
 		if err := d.stream(ctx, "GetShardIterator", in, &got); err != nil {
 			return nil, err
 		}

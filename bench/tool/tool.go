@@ -50,7 +50,7 @@ func InstallRegctl(ctx context.Context, cache string) (Tool, error) {
 // module of the checkout at root locks.
 func BuildOras(ctx context.Context, root, cache string) (Tool, error) {
 	t := Tool{Name: "oras", Path: filepath.Join(cache, "oras")}
-	cmd := exec.CommandContext(ctx, "go", "build", "-mod=readonly", "-trimpath", "-o", t.Path, "oras.land/oras/cmd/oras")
+	cmd := exec.CommandContext(ctx, "go", "build", "-mod=readonly", "-trimpath", "-o", t.Path, ".")
 	cmd.Dir = filepath.Join(root, "bench", "tool", "oras")
 	machine.Tie(cmd)
 	if out, err := cmd.CombinedOutput(); err != nil {

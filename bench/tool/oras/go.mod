@@ -1,11 +1,8 @@
-// Which oras figures are taken beside, with all that it stands on. It has a
-// module of its own since it can't be installed by its name and version
-// everywhere: the Go command would look for later ones of it.
 module github.com/berthregistry/berth/bench/tool/oras
 
 go 1.26.1
 
-tool oras.land/oras/cmd/oras
+require oras.land/oras v1.3.1
 
 require (
 	dario.cat/mergo v1.0.2 // indirect
@@ -31,6 +28,5 @@ require (
 	golang.org/x/sys v0.38.0 // indirect
 	golang.org/x/term v0.37.0 // indirect
 	gopkg.in/yaml.v3 v3.0.1 // indirect
-	oras.land/oras v1.3.1 // indirect
 	oras.land/oras-go/v2 v2.6.0 // indirect
 )
