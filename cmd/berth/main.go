@@ -20,6 +20,7 @@ type commands struct {
 	Robot   robot      `cmd:"" help:"Make and revoke the access keys of machines."`
 	Keys    keys       `cmd:"" help:"Replace what signs tokens."`
 	Letters letters    `cmd:"" help:"List what webhooks did not take, and send it again."`
+	Watch   watch      `cmd:"" help:"Print what happens in a repository as it happens."`
 	Redrive redrive    `cmd:"" help:"Tell again what could not be told on AWS."`
 	Proxy   proxyTo    `cmd:"" help:"Stand for a registry on this machine, for clients that send large layers."`
 	Tree    tree       `cmd:"" help:"Draw an image, its platforms and all that refers to it."`

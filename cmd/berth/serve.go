@@ -176,7 +176,9 @@ func (c *serve) server(d *data, o registry.Options, g guard, log *slog.Logger) (
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	recorder := telemetry.New(log, metrics)
-	api := distribution.New(registry.New(d.table, d.blobs, o), distribution.Options{Observe: recorder.Observe, Gate: g.gate, Log: log})
+	api := distribution.New(registry.New(d.table, d.blobs, o), distribution.Options{
+		Observe: recorder.Observe, Gate: g.gate, Log: log, Events: d.events,
+	})
 	s := &server{handler: site{
 		registry: recorder.CountInFlight(paced(probe.New(api), patience)),
 		pages:    pages(d.table, metrics, g),

@@ -119,7 +119,6 @@ type stream struct {
 // run sends what there is, and then waits for more. Each beat it looks by itself,
 // since others may add events whom nobody here hears.
 func (s *stream) run(added, over <-chan struct{}) {
-	defer s.control.SetWriteDeadline(time.Time{}) // the connection may go on with other requests
 	beat := time.NewTicker(s.streams.beat)
 	defer beat.Stop()
 	if !s.send([]byte("retry: 1000\nid: " + s.mark() + "\n\n")) {
