@@ -91,11 +91,12 @@ type walker struct {
 
 // root follows what the repository's reference stands for.
 func (w *walker) root(ctx context.Context) (*node, error) {
+	// Ahead of the manifest: a long list would outlast what is said with that.
+	w.tags = w.digestTags(ctx)
 	d, raw, err := w.fetchTag(ctx, w.repo.Reference.Reference)
 	if err != nil {
 		return nil, err
 	}
-	w.tags = w.digestTags(ctx)
 	n := newNode("", d)
 	n.state = w.enter(n.digest, 0)
 	return n, w.fill(ctx, n, d, raw, 0)
@@ -237,6 +238,9 @@ func (w *walker) referrers(ctx context.Context, d oci.Descriptor) ([]oci.Descrip
 	var found []oci.Descriptor
 	err := w.repo.Referrers(ctx, d, "", func(page []oci.Descriptor) error {
 		found = append(found, page...)
+		if len(found) > maxNodes {
+			return fmt.Errorf("there are more than %d", maxNodes)
+		}
 		return nil
 	})
 	if err != nil {

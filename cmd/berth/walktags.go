@@ -24,6 +24,9 @@ import (
 // digits.
 var digestTag = regexp.MustCompile(`^sha(256|512)-[0-9a-f]{64}(\.[a-z0-9-]{1,20})?$`)
 
+// maxDigestTags is about how many of them are looked at.
+const maxDigestTags = 100_000
+
 // suffixes are what cosign appends, and what it then keeps there.
 var suffixes = map[string]kind{".sig": kindSignature, ".att": kindAttestation, ".sbom": kindSBOM}
 
@@ -33,10 +36,10 @@ func asTag(digest string) string {
 	return algorithm + "-" + hex[:min(len(hex), 64)]
 }
 
-// errPassed ends a list of tags.
-var errPassed = errors.New("all tags of digests are read")
+// errPassed ends the reading of a list of tags.
+var errPassed = errors.New("enough tags are read")
 
-// digestTags are those tags of the repository that are made of digests. Where the
+// digestTags are the tags of the repository that are made of digests. Where the
 // list is not to be had, or not to its end, they are not found, and nothing is
 // wrong: if the registry does not answer at all, the next request says so.
 func (w *walker) digestTags(ctx context.Context) map[string]bool {
@@ -47,7 +50,8 @@ func (w *walker) digestTags(ctx context.Context) map[string]bool {
 				found[tag] = true
 			}
 		}
-		if len(tags) > 0 && slices.IsSorted(tags) && tags[len(tags)-1] > "sha512-g" {
+		past := len(tags) > 0 && slices.IsSorted(tags) && tags[len(tags)-1] > "sha512-g"
+		if past || len(found) > maxDigestTags {
 			return errPassed
 		}
 		return nil
