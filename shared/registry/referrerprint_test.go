@@ -150,6 +150,30 @@ func TestFingerprintOfManyTypes(t *testing.T) {
 	}
 }
 
+// The largest manifest with referrers of as many types as are counted, all as long
+// as can be, fits an item.
+func TestPrintsFitTheItem(t *testing.T) {
+	tm := newTeam(t, registry.Options{})
+	config := tm.blob(100)
+	body := image(config, nil, map[string]any{"annotations": map[string]string{"a": ""}})
+	body = image(config, nil, map[string]any{"annotations": map[string]string{"a": strings.Repeat("x", 256<<10-len(body))}})
+	d := describe(oci.MediaTypeImage, body)
+	for n := range 130 {
+		long := fmt.Sprintf("application/%03d%s", n, strings.Repeat("x", oci.MaxArtifactType-len("application/000")))
+		tm.mustPut("", referrer(config, d, long, n))
+	}
+	tm.mustPut("1", body)
+	item, err := tm.table.Get(t.Context(), table.Key{Partition: "repo#" + tm.repo, Sort: "manifest#" + string(d.Digest)})
+	if err != nil || !item.Has("body") {
+		t.Fatalf("the body is not in the item: %v", err)
+	}
+	// What is left is for types that come at the same moment.
+	if n := item.Size(); n > table.MaxItem-64<<10 {
+		t.Errorf("the item has %d bytes of %d", n, table.MaxItem)
+	}
+	tm.fingerprint(d.Digest, "")
+}
+
 // Referrers from before they had prints count for nothing but themselves, and
 // whatever changes is still seen.
 func TestFingerprintOfReferrersWithoutPrints(t *testing.T) {
