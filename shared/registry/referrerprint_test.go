@@ -150,6 +150,59 @@ func TestFingerprintOfManyTypes(t *testing.T) {
 	}
 }
 
+// A late table answers queries, as long as it is told to, as it did before the last
+// transactions: what a query may see of a transaction in part, at its worst.
+type late struct {
+	table.Store
+	lags  bool
+	pages map[table.Query]table.Page
+}
+
+func (l *late) Query(ctx context.Context, q table.Query) (table.Page, error) {
+	if page, ok := l.pages[q]; ok && l.lags {
+		return page, nil
+	}
+	page, err := l.Store.Query(ctx, q)
+	l.pages[q] = page
+	return page, err
+}
+
+// Who was told a list that was no longer right when it was told is not told that it
+// still is.
+func TestFingerprintOfATornList(t *testing.T) {
+	tab, obj := stores(t)
+	l := &late{Store: tab, pages: map[table.Query]table.Page{}}
+	tm := newTeamOn(t, l, obj, registry.Options{})
+	config := tm.blob(100)
+	subject := tm.mustPut("1", image(config, nil, nil))
+	first := referrer(config, subject, "a/b", 1)
+	tm.mustPut("", first)
+	read := func(known string) (page registry.ReferrersPage, same bool) {
+		t.Helper()
+		page, same, err := tm.reg.ReferrersUnless(t.Context(), tm.repo, subject.Digest, "", func(now string) bool { return now == known })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return page, same
+	}
+	for _, change := range []func(){
+		func() { tm.mustPut("", referrer(config, subject, "a/b", 2)) },
+		func() { tm.deleteBody(first) },
+	} {
+		before, _ := read("")
+		change()
+		l.lags = true
+		stale, same := read("")
+		if same || stale.Fingerprint != before.Fingerprint {
+			t.Fatalf("the list that lags is %q, the same: %v; want %q again", stale.Fingerprint, same, before.Fingerprint)
+		}
+		l.lags = false
+		if now, same := read(stale.Fingerprint); same || now.Fingerprint == stale.Fingerprint {
+			t.Errorf("a list from before is still right, by the fingerprint %q", stale.Fingerprint)
+		}
+	}
+}
+
 // The largest manifest with referrers of as many types as are counted, all as long
 // as can be, fits an item.
 func TestPrintsFitTheItem(t *testing.T) {
