@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,10 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
-
-	"oras.land/oras-go/v2/registry/remote/errcode"
 )
 
 // How a watcher deals with a registry that does not answer.
@@ -27,9 +23,6 @@ const (
 	// mostAfter is the longest wait that a registry may ask for.
 	mostAfter = 5 * time.Minute
 )
-
-// maxEventPage is the largest page that is read, in bytes.
-const maxEventPage = 4 << 20
 
 // A watcher follows the events of a repository, over connections that may end.
 type watcher struct {
@@ -146,132 +139,4 @@ func (w *watcher) request(ctx context.Context) (*http.Request, error) {
 	}
 	req.Header.Set("Accept", "text/event-stream, application/json;q=0.5")
 	return req, nil
-}
-
-// take prints an event, unless it has been printed, and remembers where to go on.
-func (w *watcher) take(mark string, event []byte) error {
-	if len(event) > 0 {
-		var e struct{ Source, ID string }
-		if err := json.Unmarshal(event, &e); err != nil || e.ID == "" {
-			return final{fmt.Errorf("%s sends what is no event", w.host)}
-		}
-		if w.seen.add(e.Source + "\n" + e.ID) {
-			if err := w.print(event); err != nil {
-				return final{err}
-			}
-		}
-	}
-	if mark != "" {
-		w.after = mark
-	}
-	return nil
-}
-
-// page prints a page of events and says how long to wait for the next.
-func (w *watcher) page(body io.Reader) (time.Duration, error) {
-	var page struct {
-		Events []json.RawMessage
-		Next   string
-		More   bool
-	}
-	if err := json.NewDecoder(io.LimitReader(body, maxEventPage)).Decode(&page); err != nil {
-		return 0, fmt.Errorf("read a page of events: %w", err)
-	}
-	if page.Next == "" || len(page.Next) > maxMark {
-		return 0, final{fmt.Errorf("%s sends what is no page of events", w.host)}
-	}
-	for _, event := range page.Events {
-		if err := w.take("", event); err != nil {
-			return 0, err
-		}
-	}
-	forward := page.Next != w.after
-	w.after = page.Next
-	if page.More && forward {
-		return 0, nil
-	}
-	return w.every, nil
-}
-
-// unanswered says why there is no answer. Credentials that are no good stay so.
-func (w *watcher) unanswered(ctx context.Context, err error) error {
-	err = refusedBy(w.host, err)
-	_, answered := errors.AsType[*errcode.ErrorResponse](err)
-	switch failed, ok := errors.AsType[*url.Error](err); {
-	case errors.Is(err, errNotValid):
-		return final{err}
-	case errors.Is(context.Cause(ctx), errSilent):
-		return fmt.Errorf("%s: %w", w.host, errSilent)
-	case ok:
-		return errors.New(lost(failed)) // without the URL, which is long
-	case answered:
-		return err
-	}
-	return err
-}
-
-// lost says why an answer ended.
-func (w *watcher) lost(ctx context.Context, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(context.Cause(ctx), errSilent):
-		return fmt.Errorf("%s: %w", w.host, errSilent)
-	}
-	return fmt.Errorf("%s: %w", w.host, err)
-}
-
-// refused makes an error of an answer that has no events.
-func (w *watcher) refused(resp *http.Response) error {
-	var said struct {
-		Errors []struct{ Message string }
-	}
-	_ = json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&said) // what is no JSON says nothing
-	text := fmt.Sprintf("%s answered %d %s", w.host, resp.StatusCode, http.StatusText(resp.StatusCode))
-	if len(said.Errors) > 0 && said.Errors[0].Message != "" {
-		text += ": " + cleanTo(maxSentence, said.Errors[0].Message)
-	}
-	switch code := resp.StatusCode; {
-	case code == http.StatusTooManyRequests, code >= 500:
-		return errors.New(text)
-	case code == http.StatusUnauthorized:
-		text += "\nto log in: berth login " + w.host
-	case code == http.StatusNotFound && len(said.Errors) == 0:
-		text += ": it tells no events"
-	}
-	return final{errors.New(text)}
-}
-
-func retryAfter(h http.Header) time.Duration {
-	seconds, err := strconv.ParseUint(h.Get("Retry-After"), 10, 16)
-	if err != nil {
-		return 0
-	}
-	return min(time.Duration(seconds)*time.Second, mostAfter)
-}
-
-// recent remembers the latest of many strings. The zero value is empty.
-type recent struct {
-	has   map[string]bool
-	order []string
-}
-
-// maxRecent is how many are remembered: more than come again after a failure.
-const maxRecent = 10_000
-
-// add says whether the string is new.
-func (r *recent) add(s string) bool {
-	if r.has[s] {
-		return false
-	}
-	if r.has == nil {
-		r.has = map[string]bool{}
-	}
-	r.has[s] = true
-	r.order = append(r.order, s)
-	if len(r.order) > maxRecent {
-		delete(r.has, r.order[0])
-		r.order = r.order[1:]
-	}
-	return true
 }
