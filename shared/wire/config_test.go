@@ -169,6 +169,7 @@ func TestMistakes(t *testing.T) {
 		{"AWS_ENDPOINT_URL_LAMBDA", "lambda", "AWS_ENDPOINT_URL_LAMBDA is no URL"},
 		{"BERTH_SETTINGS", "limits:\n  tags-per-push: 12\n  colour: red\n", "BERTH_SETTINGS:3:3: "},
 		{"BERTH_SETTINGS", "repositories: [{pattern: '['}]", "BERTH_SETTINGS:1:"},
+		{"BERTH_SETTINGS", "webhooks: [{url: 'https://x.example', secret-file: x}]", "BERTH_SETTINGS has webhooks"},
 		{"BERTH_URL", "registry.example.com", "BERTH_URL is no URL"},
 		{"AWS_ENDPOINT_URL_S3", "s3.example:443", "AWS_ENDPOINT_URL_S3 is no URL"},
 		{"AWS_ENDPOINT_URL_DYNAMODB", "ftp://user:hunter2@x", "AWS_ENDPOINT_URL_DYNAMODB is no URL"},

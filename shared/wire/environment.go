@@ -134,6 +134,8 @@ func (e *environment) settings(name string) *settings.Settings {
 	s, err := settings.Parse(name, []byte(value))
 	if err != nil {
 		e.mistakes = append(e.mistakes, err.Error()) // begins with the name, line and column
+	} else if len(s.Webhooks) > 0 {
+		e.wrong(name, "has webhooks, which are of berth serve: here a rule of the bus leads to them")
 	}
 	return s
 }
