@@ -1,9 +1,14 @@
 package local
 
 import (
+	"fmt"
+	"log/slog"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -62,4 +67,33 @@ func sorts(runs [][]table.Change) (out []string) {
 		}
 	}
 	return out
+}
+
+// Changes that nobody has taken are not too old for who comes back after days:
+// not in runs that others end in the middle of, and not while they catch up.
+func TestChangesWaitForWhoWasAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "table.db")
+		s, err := open(path, slog.New(slog.DiscardHandler), bbolt.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.mustRegister(t, "c")
+		const n = 250
+		for i := range n {
+			s.mustDo(t, table.Put(table.Key{Partition: "p", Sort: fmt.Sprintf("%03d", i)}, table.B("b", make([]byte, 100<<10))))
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(72 * time.Hour)
+		if s, err = open(path, slog.New(slog.DiscardHandler), bbolt.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = s.Close() })
+		time.Sleep(catchUp / 2)
+		if got := len(sorts(s.consume(t, "c", n))); got != n {
+			t.Errorf("got %d changes, want all %d", got, n)
+		}
+	})
 }

@@ -46,8 +46,9 @@ const mapSize = 1 << 30
 
 // Store is a table in a file. It is safe for concurrent use.
 type Store struct {
-	db  *bbolt.DB
-	log *slog.Logger
+	db     *bbolt.DB
+	log    *slog.Logger
+	opened time.Time
 
 	jobs     chan *job
 	appended signal // raised when there are new changes
@@ -80,7 +81,7 @@ func open(path string, log *slog.Logger, options bbolt.Options) (*Store, error) 
 	if err := sign(path); err != nil {
 		log.Warn("leave a note of who holds the table", "error", err)
 	}
-	s := &Store{db: db, log: log, jobs: make(chan *job), quit: make(chan struct{}), filters: map[string]func(table.Key) bool{}}
+	s := &Store{db: db, log: log, opened: time.Now(), jobs: make(chan *job), quit: make(chan struct{}), filters: map[string]func(table.Key) bool{}}
 	s.close = sync.OnceValue(s.shut)
 	s.running.Go(s.write)
 	s.running.Go(s.sweep)

@@ -12,6 +12,11 @@ import (
 // sweepEvery is how often expired items and old changes are looked for.
 const sweepEvery = time.Minute
 
+// catchUp is how long after the file was opened changes are kept for whoever has
+// not asked for them yet, however old they are. What was pushed just before a
+// laptop was put away for the weekend is still told on Monday.
+const catchUp = time.Hour
+
 // maxSweep bounds what one commit removes, so that writers hardly notice.
 const maxSweep = 100
 
@@ -99,7 +104,8 @@ func (g *group) trim() (more bool, err error) {
 		if err != nil {
 			return false, fmt.Errorf("change %d: %w", sequence, err)
 		}
-		if sequence > acknowledged && g.now.Sub(at) <= table.StreamLife {
+		kept := g.now.Sub(at) <= table.StreamLife || g.now.Sub(g.store.opened) <= catchUp
+		if sequence > acknowledged && kept {
 			break
 		}
 		if len(done) == maxSweep {
