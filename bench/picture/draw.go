@@ -15,14 +15,15 @@ var drawing string
 const (
 	head     = 62  // above the first group
 	group    = 66  // of one copier, its two bars and what is between it and the next
-	leftBar  = 190 // where bars of requests begin
-	rightBar = 520 // where bars of time begin
+	leftBar  = 110 // where bars of requests begin
+	rightBar = 530 // where bars of time begin
 	longest  = 190 // bar of requests, and of time
 )
 
 // A bar is one line of the drawing, its measures in pixels.
 type bar struct {
 	Top, Left, Width float64
+	After            float64 // where its text begins
 	Class, Text      string
 }
 
@@ -39,10 +40,10 @@ func Draw(savings []Saving) ([]byte, error) {
 	trips := savings[0].RoundTrips()
 	slowest := trips[len(trips)-1]
 	page := struct {
-		Height, RoundTrip int
-		Labels            []label
-		Bars              []bar
-	}{Height: head + group*len(savings) + 4, RoundTrip: slowest}
+		Height, Left, Right, RoundTrip int
+		Labels                         []label
+		Bars                           []bar
+	}{Height: head + group*len(savings) + 4, Left: leftBar, Right: rightBar, RoundTrip: slowest}
 	most := slices.MaxFunc(savings, func(a, b Saving) int { return int(a.Referrers.Off - b.Referrers.Off) }).Referrers.Off
 	var longestTime float64
 	for _, s := range savings {
@@ -68,15 +69,15 @@ func Draw(savings []Saving) ([]byte, error) {
 
 // requests says how many of all a copier need not make.
 func requests(s Saving) string {
-	return fmt.Sprintf("%.0f; −%.0f %% of all %.0f", s.Referrers.On, 100*s.Requests.Less(), s.Requests.Off)
+	return fmt.Sprintf("%.0f: %s of all %.0f requests", s.Referrers.On, percent(s.Requests), s.Requests.Off)
 }
 
 // bars are one without the header and beneath it one with, as long as their part
 // of the most.
 func bars(top, left float64, p Pair, most float64, off, on string) []bar {
-	width := func(v float64) float64 { return max(1, longest*v/most) }
-	return []bar{
-		{top, left, width(p.Off), "off", off},
-		{top + 24, left, width(p.On), "on", on},
+	draw := func(top, v float64, class, text string) bar {
+		width := max(1, longest*v/most)
+		return bar{top, left, width, left + width + 6, class, text}
 	}
+	return []bar{draw(top, p.Off, "off", off), draw(top+24, p.On, "on", on)}
 }

@@ -67,7 +67,7 @@ func TestNothingToShow(t *testing.T) {
 func TestTable(t *testing.T) {
 	want := `| header off → on | requests for referrers | all requests | bytes | time, + 0 ms | time, + 100 ms |
 |---|---|---|---|---|---|
-| berth copy | 78 → 35 (−55 %) | 613 → 570 (−7 %) | 4.00 → 4.00 MiB | 0.25 s → 0.50 s | 12.0 s → 9.50 s |
+| berth copy | 78 → 35 (−55 %) | 613 → 570 (−7.0 %) | 4.00 → 4.00 MiB | 0.25 s → 0.50 s | 12.0 s → 9.50 s |
 `
 	if got := picture.Table(savings(t)[:1]); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
@@ -118,7 +118,7 @@ func TestDraw(t *testing.T) {
 	if want := 2 + 2*4; rects != want {
 		t.Errorf("got %d rectangles, want %d", rects, want)
 	}
-	for _, want := range []string{"berth copy", "a <tool>", "35; −7 % of all 613", "12.0 s", "100 ms added"} {
+	for _, want := range []string{"berth copy", "a <tool>", "35: −7.0 % of all 613 requests", "12.0 s", "100 ms added"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("%q is not in\n%s", want, text.String())
 		}

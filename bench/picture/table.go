@@ -28,7 +28,19 @@ func Table(savings []Saving) string {
 }
 
 func counts(p Pair) string {
-	return fmt.Sprintf("%.0f → %.0f (−%.0f %%)", p.Off, p.On, 100*p.Less())
+	return fmt.Sprintf("%.0f → %.0f (%s)", p.Off, p.On, percent(p))
+}
+
+// percent is how much less or more something is with the header.
+func percent(p Pair) string {
+	less, sign := 100*p.Less(), "−"
+	if less < 0 {
+		less, sign = -less, "+"
+	}
+	if less < 10 {
+		return fmt.Sprintf("%s%.1f %%", sign, less)
+	}
+	return fmt.Sprintf("%s%.0f %%", sign, less)
 }
 
 func seconds(s float64) string {
