@@ -1,6 +1,6 @@
 """A CloudFormation on this machine, for as long as the one who started it lives.
 
-It is moto's, and some other services of moto behind it. Five things that
+It is moto's, and some other services of moto behind it. Six things that
 CloudFormation does and moto 5.2.5 does not are added here, each as small as can
 be, so that a deployment goes its whole way:
 
@@ -8,6 +8,7 @@ be, so that a deployment goes its whole way:
 - the outputs of a nested stack, which another resource of its parent names;
 - the outputs of a stack that was made by a change set;
 - AWS::NoValue in a list, which moto leaves there as a null;
+- the name of a bus of EventBridge, which is what names it elsewhere;
 - types that moto does not know: they get an id and attributes, and nothing is
   made. See PLACEHOLDERS.
 
@@ -23,6 +24,7 @@ import sys
 
 from moto.cloudformation import models, parsing
 from moto.cloudformation.exceptions import UnformattedGetAttTemplateException
+from moto.events.models import EventBus
 from moto.server import ThreadedMotoServer
 
 from transform import transform
@@ -38,6 +40,8 @@ PLACEHOLDERS = {
         "RegionalHostedZoneId": "ZLOCAL",
     },
     "AWS::CloudWatch::Alarm": {},
+    "AWS::Events::ApiDestination": {"Arn": "arn:aws:events:eu-central-1:123456789012:api-destination/local/1"},
+    "AWS::Events::Connection": {"Arn": "arn:aws:events:eu-central-1:123456789012:connection/local/1"},
     "AWS::Lambda::EventInvokeConfig": {},
     "AWS::Logs::QueryDefinition": {},
     "AWS::S3::BucketPolicy": {},
@@ -120,6 +124,7 @@ def teach():
         if kind in known:
             sys.exit(f"cloudformation: moto has learnt {kind}; take it out of PLACEHOLDERS")
         known[kind] = Placeholder
+    EventBus.physical_resource_id = property(lambda bus: bus.name)
     parsing.clean_json = without_nulls(parsing.clean_json)
     models.Stack.get_cfn_attribute = output_of
     models.ChangeSet.apply = with_outputs(models.ChangeSet.apply)

@@ -24,9 +24,10 @@ ROOT = Path(__file__).resolve().parents[2]
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"  # moto's
 ARTIFACTS = "artifacts"
-FUNCTIONS = ("Pull", "Push", "Verify", "Delete", "Token")
+FUNCTIONS = ("Pull", "Push", "Verify", "Delete", "Announce", "Token")
 ALARMS = ("ServerErrors", "PullThrottles", "PushThrottles", "DeleteThrottles", "TokenThrottles", "VerifyDropped",
-          "ReadThrottles", "WriteThrottles")
+          "ReadThrottles", "WriteThrottles", "NotAnnounced", "AnnounceErrors", "AnnounceLate", "NotDelivered")
+EVENTS = ("AnnounceChanges", "Unannounced", "Bus")
 
 
 def setUpModule():
@@ -104,7 +105,7 @@ def sources(scratch):
     """A copy of what scripts/deploy needs, since SAM leaves a file in the tree."""
     for folder in ("functions", "shared"):
         shutil.copytree(ROOT / folder, Path(scratch) / folder)
-    for file in ("go.mod", "go.sum", "template.yaml", "infra/state.yaml", "scripts/build", "scripts/deploy"):
+    for file in ("go.mod", "go.sum", "template.yaml", "infra/state.yaml", "infra/webhook.yaml", "scripts/build", "scripts/deploy"):
         (Path(scratch) / file).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / file, Path(scratch) / file)
     return Path(scratch)
@@ -158,11 +159,11 @@ class Deployment(unittest.TestCase):
         settings = '{repositories: [{pattern: "mirror/**", indexes: none}], limits: {manifest-size: 8MiB}}'
         asked = {"Access": "open", "Settings": settings, "Retention": "7"}
         template = yaml_parse((ROOT / "template.yaml").read_text())
-        events = [e for r in template["Resources"].values() for e in r["Properties"].get("Events", {})]
+        events = [e for r in template["Resources"].values() for e in r["Properties"].get("Events", {}).values()]
         answers = ["", ""]  # name and region
         answers += [asked.get(p, "") for p in template["Parameters"]]
         answers += ["", "", ""]  # no confirmation of changes, roles may be made, what failed is rolled back
-        answers += ["y" for _ in events]  # that none of them has an authorizer
+        answers += ["y" for e in events if e["Type"] == "HttpApi"]  # that none of them has an authorizer
         answers += ["", "", ""]  # the answers are saved, where SAM looks for them
         with tempfile.TemporaryDirectory() as scratch:
             tree = sources(scratch)
@@ -204,10 +205,16 @@ class Deployment(unittest.TestCase):
             "DeleteFunction": made["Delete"],
             "VerifyFunction": made["Verify"],
             "TokenFunction": made["Token"],
+            "AnnounceFunction": made["Announce"],
+            "Stream": outputs["Stream"],
+            "Bus": "outputs-events",
+            "Redrive": f"berth redrive --queue {made['Unannounced']} --table {outputs['Table']} --bus outputs-events "
+                       f"--url https://{host}",
             "AccessLog": "/aws/vendedlogs/berth/outputs/access",
         })
         self.assertIn(outputs["Table"], tables())
         self.assertIn(outputs["Bucket"], buckets())
+        self.assertIn(f"table/{outputs['Table']}/stream/", outputs["Stream"])
 
     def test_functions(self):
         outputs, made = self.stack("functions", Indexes="none", ReferrersHeader="off", LogLevel="debug")
@@ -215,7 +222,7 @@ class Deployment(unittest.TestCase):
             with self.subTest(name):
                 got = boto3.client("lambda").get_function_configuration(FunctionName=made[name])
                 self.assertResolved(got)
-                timeout = 900 if name == "Verify" else 29
+                timeout = {"Verify": 900, "Announce": 60}.get(name, 29)
                 self.assertEqual((got["Runtime"], got["Handler"], got["Timeout"]), ("provided.al2023", "bootstrap", timeout))
                 self.assertEqual(got["Role"], f"arn:aws:iam::{ACCOUNT}:role/{made[name + 'Role']}")
                 variables = got["Environment"]["Variables"]
@@ -224,6 +231,7 @@ class Deployment(unittest.TestCase):
                 self.assertEqual(variables["BERTH_LOG_LEVEL"], "debug")
                 self.assertEqual(variables["BERTH_ACCESS"], "policy")
                 self.assertEqual("BERTH_SIGNING_KEY" in variables, name == "Token")
+                self.assertEqual(variables.get("BERTH_BUS"), made["Bus"] if name in ("Pull", "Announce") else None)
                 self.assertEqual(variables.get("BERTH_VERIFIER"), made["Verify"] if name == "Push" else None)
                 self.assertEqual(yaml.safe_load(variables["BERTH_SETTINGS"]),
                                  {"repositories": [{"pattern": "**", "indexes": "none", "referrers-header": "off"}]})
@@ -247,6 +255,9 @@ class Deployment(unittest.TestCase):
                 there = {table, bucket, f"{bucket}/object/*", f"{bucket}/object/manifests/*", f"{bucket}/tail/*", logs}
                 if name == "Push":
                     there.add(f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{made['Verify']}")
+                if name == "Announce":
+                    there = {table, f"{table}/stream/*", logs, f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/policies-events",
+                             f"arn:aws:sqs:{REGION}:{ACCOUNT}:{made['Unannounced'].rpartition('/')[2]}"}
                 if name == "Token":
                     there = {table, logs, f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/berth/policies/signing-key"}
                 for statement in found:
@@ -287,12 +298,18 @@ class Deployment(unittest.TestCase):
         with self.subTest("and is served again"):
             again, made = self.stack("short-lived", Table=outputs["Table"], Bucket=outputs["Bucket"])
             self.assertNotIn("State", made)
+            self.assertNotIn("Announce", made)  # nobody has said which stream
             self.assertEqual((again["Table"], again["Bucket"]), (outputs["Table"], outputs["Bucket"]))
             got = boto3.client("lambda").get_function_configuration(FunctionName=made["Pull"])
             self.assertEqual(got["Environment"]["Variables"]["BERTH_TABLE"], outputs["Table"])
             named = json.dumps(statements(made["PushRole"]))
             self.assertIn(f"table/{outputs['Table']}\"", named)
             self.assertIn(f":::{outputs['Bucket']}/object/*", named)
+
+        with self.subTest("and tells what happens"):
+            _, made = self.stack("short-lived-too", Table=outputs["Table"], Bucket=outputs["Bucket"], Stream=outputs["Stream"])
+            mapping = boto3.client("lambda").list_event_source_mappings(FunctionName=made["Announce"])["EventSourceMappings"]
+            self.assertEqual([m["EventSourceArn"] for m in mapping], [outputs["Stream"]])
 
         with self.subTest("even if its own stack is deleted"):
             cloudformation.delete_stack(StackName=state[0])
@@ -302,7 +319,7 @@ class Deployment(unittest.TestCase):
     def test_what_costs_is_off(self):
         _, made = self.stack("plain")
         self.assertEqual(sorted(made), sorted(
-            ["State", "Api", "ApiApiGatewayDefaultStage", "AccessLogs", "PullsByTag", "Audit", "VerifyEventInvokeConfig"]
+            ["State", "Api", "ApiApiGatewayDefaultStage", "AccessLogs", "PullsByTag", "Audit", "VerifyEventInvokeConfig", *EVENTS]
             + [n + part for n in FUNCTIONS for part in ("", "Role", "Logs")]
             + ["PullRestPermission", "PushPostPermission", "PushPatchPermission", "PushPutPermission", "DeleteDeletePermission"]
             + [f"Token{event}Permission" for event in (
@@ -319,16 +336,18 @@ class Deployment(unittest.TestCase):
         topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:operators"
         certificate = f"arn:aws:acm:{REGION}:{ACCOUNT}:certificate/00000000-0000-0000-0000-000000000000"
         outputs, made = self.stack("full", AlarmTopic=topic, Dashboard="true", Tracing="true",
-                                   DomainName="registry.example.com", CertificateArn=certificate)
+                                   DomainName="registry.example.com", CertificateArn=certificate,
+                                   EventTarget=topic, EventTypes="dev.berth.referrer.",
+                                   WebhookUrl="https://ci.example/hook", WebhookSecret="ci/hook")
         self.assertResolved(outputs)
         self.assertEqual(outputs["Registry"], "registry.example.com")
         self.assertEqual(outputs["Login"].rpartition(" && ")[2], "docker login registry.example.com")
         self.assertTrue(outputs["DomainTarget"] and outputs["DomainZone"])
-        for name in (*ALARMS, "View", "Domain", "DomainMapping"):
+        for name in (*ALARMS, *EVENTS, "View", "Domain", "DomainMapping", "TargetRule", "Webhook", "Undelivered"):
             self.assertIn(name, made)
         body = boto3.client("cloudwatch").get_dashboard(DashboardName=made["View"])["DashboardBody"]
         self.assertResolved(body)
-        self.assertEqual(len(json.loads(body)["widgets"]), 8)
+        self.assertEqual(len(json.loads(body)["widgets"]), 9)
         self.assertIn(outputs["Table"], body)
 
 

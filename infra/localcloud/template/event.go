@@ -166,7 +166,7 @@ func readConnection(s *scope, r *resource, n *node, out *Stack) error {
 		"Description":       text(new(string)),
 		"AuthorizationType": oneOf(new(string), "API_KEY"),
 		"AuthParameters": inside(map[string]field{
-			"ApiKeyAuthParameters": inside(map[string]field{"ApiKeyName": text(&c.Header), "ApiKeyValue": text(&c.Value)}),
+			"ApiKeyAuthParameters": inside(map[string]field{"ApiKeyName": text(&c.Header), "ApiKeyValue": secret(&c.Value)}),
 		}),
 	}); err != nil {
 		return err
@@ -178,4 +178,16 @@ func readConnection(s *scope, r *resource, n *node, out *Stack) error {
 	c.ARN, err = s.attributeOf(r, r.at, "Arn")
 	out.Connections = append(out.Connections, c)
 	return err
+}
+
+// secret is a text that may be looked up in Secrets Manager. Here there is none:
+// what a secret holds is its name.
+func secret(to *string) field {
+	return func(n *node) error {
+		*to = n.text
+		if name, ok := strings.CutPrefix(n.text, "{{resolve:secretsmanager:"); ok {
+			*to = strings.TrimSuffix(name, "}}")
+		}
+		return n.expect(scalar)
+	}
 }

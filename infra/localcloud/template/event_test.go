@@ -11,7 +11,7 @@ func TestProjectRules(t *testing.T) {
 	const topic = "arn:aws:sns:us-east-1:123456789012:events"
 	s, err := Load(project, map[string]string{
 		"Access": "open", "AWS::StackName": "team", "EventTypes": "dev.berth.referrer.", "EventTarget": topic,
-		"WebhookUrl": "https://ci.example/hook", "WebhookHeader": "X-Key", "WebhookKey": "secret",
+		"WebhookUrl": "https://ci.example/hook", "WebhookHeader": "X-Key", "WebhookSecret": "secret",
 	})
 	if err != nil {
 		t.Fatal(err)
