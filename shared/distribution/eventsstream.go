@@ -17,7 +17,7 @@ const (
 	maxStreams      = 256 // in this process
 	maxStreamsOfOne = 32
 	streamBatch     = 64 << 10              // bytes that are held for one that reads slowly
-	streamPatience  = 30 * time.Second      // for how long it may read nothing
+	streamPatience  = time.Minute           // for how long it may read nothing
 	streamBeat      = 15 * time.Second      // after which something is sent, whatever happens
 	streamCalm      = 50 * time.Millisecond // between two looks at the table
 )
@@ -60,9 +60,8 @@ func (s *streams) leave(who string) {
 }
 
 // over returns a channel that is closed when the server of a request is shut
-// down. That waits for each answer to end, and these would not. A server that
-// serves through two handlers is told by both; two servers of one handler are
-// not foreseen.
+// down. That waits for each answer to end, and these would not. It is the server
+// of the first stream that counts: a handler has one as a rule.
 func (s *streams) over(r *http.Request) <-chan struct{} {
 	s.once.Do(func() {
 		if server, ok := r.Context().Value(http.ServerContextKey).(*http.Server); ok {
@@ -94,8 +93,8 @@ func (v *visit) streamEvents(w http.ResponseWriter, r *http.Request, want watch)
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Accel-Buffering", "no") // or nginx would gather some kilobytes
 	w.WriteHeader(http.StatusOK)
-	s := stream{visit: v, w: w, r: r, control: http.NewResponseController(w), want: want}
-	s.run(added, v.streams.over(r))
+	s := stream{visit: v, w: w, r: r, control: http.NewResponseController(w), over: v.streams.over(r), want: want}
+	s.run(added)
 	return nil
 }
 
@@ -113,12 +112,13 @@ type stream struct {
 	w       http.ResponseWriter
 	r       *http.Request
 	control *http.ResponseController
+	over    <-chan struct{} // closed when the server ends
 	want    watch
 }
 
 // run sends what there is, and then waits for more. Each beat it looks by itself,
 // since others may add events whom nobody here hears.
-func (s *stream) run(added, over <-chan struct{}) {
+func (s *stream) run(added <-chan struct{}) {
 	beat := time.NewTicker(s.streams.beat)
 	defer beat.Stop()
 	if !s.send([]byte("retry: 1000\nid: " + s.mark() + "\n\n")) {
@@ -133,7 +133,7 @@ func (s *stream) run(added, over <-chan struct{}) {
 			}
 		case <-s.r.Context().Done():
 			return
-		case <-over:
+		case <-s.over:
 			return
 		}
 	}
@@ -144,7 +144,7 @@ func (s *stream) mark() string { return fmt.Sprint(s.want.after) }
 // catchUp sends all events that there are. It says whether the stream goes on.
 func (s *stream) catchUp(ctx context.Context) bool {
 	for {
-		if !s.admitted() {
+		if s.ended() || !s.admitted() {
 			return false
 		}
 		h := haul{want: s.want, n: maxEvents, room: streamBatch, look: maxEventsLook}
@@ -162,6 +162,16 @@ func (s *stream) catchUp(ctx context.Context) bool {
 			// Much may happen at once, and is read in a few pieces.
 			return sleep(ctx, streamCalm)
 		}
+	}
+}
+
+// ended says whether the server ends.
+func (s *stream) ended() bool {
+	select {
+	case <-s.over:
+		return true
+	default:
+		return false
 	}
 }
 

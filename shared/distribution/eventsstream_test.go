@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -310,4 +311,28 @@ func TestAConnectionOutlivesItsStream(t *testing.T) {
 	if n := opened.Load(); n != 1 {
 		t.Errorf("%d connections, want 1", n)
 	}
+}
+
+// Berth serve with a certificate speaks HTTP/2, where many streams share a
+// connection.
+func TestStreamsOfEventsOverHTTP2(t *testing.T) {
+	s := tell(t, distribution.Options{})
+	distribution.Hurry(s.handler, 20*time.Millisecond, 500*time.Millisecond)
+	web := httptest.NewUnstartedServer(s.handler)
+	web.EnableHTTP2 = true
+	web.StartTLS()
+	t.Cleanup(web.Close)
+	s.server = &server{TB: t, url: web.URL, client: web.Client()}
+	first, second := s.stream("").begun(), s.stream("").begun()
+	if first.answer.ProtoMajor != 2 {
+		t.Fatalf("protocol %s", first.answer.Proto)
+	}
+	time.Sleep(time.Second) // longer than a client may read nothing: but these read
+	s.happens("tag.created", "1")
+	first.wants("1")
+	second.wants("1")
+	first.hangUp()
+	eventually(t, "one stream is open", func() bool { return distribution.Streams(s.handler) == 1 })
+	s.happens("tag.created", "2")
+	second.wants("2")
 }
