@@ -27,7 +27,7 @@ func TestPriceFile(t *testing.T) {
 	}
 	for _, price := range []float64{
 		p.HTTPAPIMillion, p.LambdaMillion, p.LambdaGBSecond, p.TableReadMillion, p.TableWriteMillion, p.TableGBMonth,
-		p.TableBackupGBMonth, p.S3WriteThousand, p.S3ReadThousand, p.S3GBMonth, p.LogsGB, p.ECRGBMonth,
+		p.TableBackupGBMonth, p.S3WriteThousand, p.S3ReadThousand, p.S3GBMonth, p.LogsGB, p.ECRGBMonth, p.EventsMillion,
 		p.Assumed.MemoryMB, p.Assumed.RequestMS, p.Assumed.TableReadMS, p.Assumed.TableWriteMS, p.Assumed.S3MS,
 		p.Assumed.S3MBPerS, p.Assumed.LogBytes, p.Assumed.CopyMBPerS, p.Assumed.CopyMemoryMB,
 	} {
@@ -40,12 +40,12 @@ func TestPriceFile(t *testing.T) {
 func TestPriceOfABill(t *testing.T) {
 	p := prices{
 		HTTPAPIMillion: 1, LambdaMillion: 0.2, LambdaGBSecond: 0.00001, TableReadMillion: 0.125, TableWriteMillion: 0.625,
-		S3WriteThousand: 0.005, S3ReadThousand: 0.0004, LogsGB: 0.5,
+		S3WriteThousand: 0.005, S3ReadThousand: 0.0004, LogsGB: 0.5, EventsMillion: 1,
 		Assumed: assumptions{MemoryMB: 512, RequestMS: 2, TableReadMS: 4, TableWriteMS: 10, S3MS: 40, S3MBPerS: 50, LogBytes: 1000, CopyMBPerS: 100, CopyMemoryMB: 1024},
 	}
-	one := bill{gateway: 2, invocations: 1, reads: 1, writes: 1, readUnits: 3, writeUnits: 4, s3Calls: 1, s3Bytes: 5e6, s3Reads: 1, s3Writes: 2, copied: 2e8}
+	one := bill{gateway: 2, invocations: 1, reads: 1, writes: 1, readUnits: 3, writeUnits: 4, s3Calls: 1, s3Bytes: 5e6, s3Reads: 1, s3Writes: 2, copied: 2e8, told: 3}
 	// 2+4+10+40 ms and 100 ms of bytes, half a GB of memory; 2 s of waiting, a GB.
-	want := 2*1.0 + 0.2 + 0.156*0.5*10 + 2*10 + 3*0.125 + 4*0.625 + 0.4 + 2*5 + 0.5
+	want := 2*1.0 + 0.2 + 0.156*0.5*10 + 2*10 + 3*0.125 + 4*0.625 + 0.4 + 2*5 + 0.5 + 3
 	if got := p.of(one.times(1e6)); math.Abs(got-want) > 1e-9 {
 		t.Errorf("a million cost %v, want %v", got, want)
 	}
@@ -122,6 +122,13 @@ func TestCount(t *testing.T) {
 	}
 	if login.gateway != 2 || login.invocations != 2 || login.reads > 2 || login.writes != 0 {
 		t.Errorf("login: %+v, want a ping and a token, reads of the robot and of failures, and no write", login)
+	}
+	event, err := countEvent(t.Context(), meteredTable{items, &m})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if event.told != 1 || event.invocations != 1 || event.gateway != 0 || event.reads > 3 || event.writes != 1 {
+		t.Errorf("an event: %+v, want one on the bus, three reads at most and one write of the log", event)
 	}
 	if got.push.gateway < 3*10*2 || got.push.writeUnits < 2*5 {
 		t.Errorf("push: %+v, want thirty megabytes in steps of 512 KB, and writes", got.push)

@@ -20,6 +20,7 @@ type counts struct {
 	push, attach          bill
 	login                 bill // what comes before the first request that is let in
 	direct                bill // a layer of directSize
+	event                 bill // of a referrer, told alone
 }
 
 // What is pushed and pulled: an image of three layers of 10 MB, a config of 3

@@ -60,6 +60,9 @@ func run(ctx context.Context, file string) error {
 	if counted.direct, err = countDirect(ctx, &m, meteredTable{items, &m}, store, directSize); err != nil {
 		return err
 	}
+	if counted.event, err = countEvent(ctx, meteredTable{items, &m}); err != nil {
+		return fmt.Errorf("announce: %w", err)
+	}
 	return counted.print(os.Stdout, p)
 }
 

@@ -20,6 +20,8 @@ type bill struct {
 	s3Bytes           float64 // that functions sent or received
 	s3Reads, s3Writes float64 // as S3 bills them, those of clients too
 	copied            float64 // bytes that S3 copied while a function waited
+
+	told float64 // events on the bus, in steps of 64 KB
 }
 
 // times is the bill of n such things.
@@ -27,6 +29,7 @@ func (b bill) times(n float64) bill {
 	return bill{
 		b.gateway * n, b.invocations * n, b.reads * n, b.writes * n, b.readUnits * n, b.writeUnits * n,
 		b.s3Calls * n, b.s3Bytes * n, b.s3Reads * n, b.s3Writes * n, b.copied * n,
+		b.told * n,
 	}
 }
 
@@ -36,7 +39,7 @@ func (b bill) plus(o bill) bill {
 		b.gateway + o.gateway, b.invocations + o.invocations, b.reads + o.reads, b.writes + o.writes,
 		b.readUnits + o.readUnits, b.writeUnits + o.writeUnits,
 		b.s3Calls + o.s3Calls, b.s3Bytes + o.s3Bytes, b.s3Reads + o.s3Reads, b.s3Writes + o.s3Writes,
-		b.copied + o.copied,
+		b.copied + o.copied, b.told + o.told,
 	}
 }
 

@@ -22,6 +22,7 @@ type prices struct {
 	S3WriteThousand    float64 `yaml:"s3-write-thousand"`
 	S3ReadThousand     float64 `yaml:"s3-read-thousand"`
 	S3GBMonth          float64 `yaml:"s3-gb-month"`
+	EventsMillion      float64 `yaml:"events-million"`
 	LogsGB             float64 `yaml:"logs-gb"`
 	ECRGBMonth         float64 `yaml:"ecr-gb-month"`
 
@@ -63,6 +64,7 @@ func (p prices) of(b bill) float64 {
 		b.writeUnits/1e6*p.TableWriteMillion +
 		b.s3Writes/1e3*p.S3WriteThousand +
 		b.s3Reads/1e3*p.S3ReadThousand +
+		b.told/1e6*p.EventsMillion +
 		b.invocations*p.Assumed.LogBytes/1e9*p.LogsGB
 }
 

@@ -25,6 +25,7 @@ func (n counts) print(w io.Writer, p prices) error {
 	row("1,000,000 logins with a robot's key", 1e6, n.login)
 	row("1,000 pushes of an image", 1e3, n.push)
 	row("1,000 attached signatures", 1e3, n.attach)
+	row("1,000,000 events, told one by one", 1e6, n.event)
 	row("1,000 layers of 1 GiB, straight to S3", 1e3, n.direct)
 	fmt.Fprintf(t, "100 GB of layers for a month\t\t\t\t\t\t%.2f\t%.2f\t\n", 100*p.S3GBMonth, 100*p.ECRGBMonth)
 	if err := t.Flush(); err != nil {
