@@ -67,7 +67,7 @@ type Config struct {
 	Delay  func() time.Duration // a fault: how long a batch is held back before it is delivered; nil: not at all
 
 	Poll    time.Duration // between looks at a shard that is empty; 250 ms if 0, as Lambda does
-	Backoff time.Duration // after the first failure, doubled by each that follows up to 1 min; 1 s if 0
+	Backoff time.Duration // after the first failure, doubled by each that follows up to sixty times as much; 1 s if 0
 	Log     *slog.Logger  // nil: none
 }
 
@@ -109,7 +109,7 @@ func New(c Config) (*Mapping, error) {
 		Config:  c,
 		source:  inParts(&client{Client: c.Client, stream: c.Stream}, c.Shards),
 		listAll: 10 * time.Second,
-		most:    time.Minute,
+		most:    60 * c.Backoff,
 		ended:   make(chan *shard),
 		ready:   make(chan struct{}),
 		ages:    map[*shard]time.Time{},
