@@ -16,7 +16,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"github.com/berthregistry/berth/shared/announce"
 	"github.com/berthregistry/berth/shared/table"
 	"github.com/berthregistry/berth/shared/table/dynamo"
 	"github.com/berthregistry/berth/shared/wire"
@@ -76,7 +75,7 @@ func (c *redrive) open(ctx context.Context, t terminal) (*redriver, error) {
 	}, store, log)
 	return &redriver{
 		letters: &mailbox{client: sqs.NewFromConfig(cfg), url: c.Queue, look: look},
-		stream:  store, announcer: announcer, table: c.Table, drop: c.Drop, out: t.out,
+		stream:  store, announcer: announcer, name: c.Table, drop: c.Drop, out: t.out,
 	}, nil
 }
 
@@ -128,15 +127,3 @@ type repeater interface {
 }
 
 var _ repeater = (*dynamo.Store)(nil)
-
-// tell announces the changes that a letter is about, and returns how many there
-// were.
-func tell(ctx context.Context, from repeater, a *announce.Announcer, b batch) (n int, err error) {
-	span := dynamo.Span{Stream: b.Stream, Shard: b.Shard, First: b.First, Last: b.Last}
-	err = from.Again(ctx, span, func(ctx context.Context, changes []table.Change) error {
-		done, err := a.Announce(ctx, changes)
-		n += done
-		return err
-	})
-	return n, err
-}

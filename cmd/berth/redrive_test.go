@@ -107,7 +107,7 @@ func (q *deadQueue) redriving(t *testing.T, stream shardReader, to *heard, drop 
 		letters: &mailbox{url: q.url, client: awssqs.New(awssqs.Options{
 			Region: "us-east-1", BaseEndpoint: aws.String(server.URL), Credentials: credentials.NewStaticCredentialsProvider("id", "secret", ""),
 		})},
-		stream: stream, table: "items", drop: drop, out: &out,
+		stream: stream, name: "items", drop: drop, out: &out,
 		announcer: &announce.Announcer{
 			Source: "https://registry.example.com", To: []announce.Publisher{to}, Log: slog.New(slog.DiscardHandler),
 			Registry: registry.New(items, nil, registry.Options{}),
@@ -131,7 +131,7 @@ func TestRedrive(t *testing.T) {
 	if err != nil || q.left() != 0 || len(to.tags) != 2*letters {
 		t.Errorf("%v: %d events are told and %d letters left, want %d and none; it said\n%s", err, len(to.tags), q.left(), 2*letters, out)
 	}
-	if !strings.Contains(out, "2 changes") || !strings.Contains(out, "25 messages are done, 0 are still") {
+	if !strings.Contains(out, "changes: 2") || !strings.Contains(out, "25 messages are done, 0 are still") {
 		t.Errorf("it said\n%s", out)
 	}
 }
@@ -167,7 +167,7 @@ func TestRedriveTooLate(t *testing.T) {
 	for _, want := range []string{
 		"lost: what happened from " + stamp(begin) + " to " + stamp(end),
 		"lost: what happened from " + stamp(begin) + " to " + stamp(since),
-		"told again: what happened from " + stamp(since) + " to " + stamp(end) + ", 1 changes",
+		"told again: what happened from " + stamp(since) + " to " + stamp(end) + ", changes: 1",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("it does not say %q:\n%s", want, out)

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/berthregistry/berth/shared/announce"
+	"github.com/berthregistry/berth/shared/table"
 	"github.com/berthregistry/berth/shared/table/dynamo"
 )
 
@@ -66,8 +67,8 @@ type redriver struct {
 	letters   *mailbox
 	stream    repeater
 	announcer *announce.Announcer
-	table     string
-	drop      bool // what is lost
+	name      string // of the table
+	drop      bool   // what is lost
 	out       io.Writer
 
 	seen map[string]types.Message // by their ids, as they were taken last
@@ -123,42 +124,52 @@ func (r *redriver) putBack(ctx context.Context) {
 // whether the letter is gone.
 func (r *redriver) handle(ctx context.Context, m types.Message) bool {
 	l, err := r.read(m)
-	if err != nil {
-		fmt.Fprintf(r.out, "message %s stays: %v\n", clean(aws.ToString(m.MessageId)), err)
+	if err == nil && !r.tell(ctx, *l.Batch) {
 		return false
 	}
-	n, err := tell(ctx, r.stream, r.announcer, *l.Batch)
-	from, to := stamp(l.Batch.FirstAt), stamp(l.Batch.LastAt)
+	if err == nil {
+		// A crash here has it told once more.
+		err = r.letters.delete(ctx, m)
+	}
+	if err != nil {
+		fmt.Fprintf(r.out, "message %s stays: %v\n", clean(aws.ToString(m.MessageId)), err)
+	}
+	return err == nil
+}
+
+// tell announces the changes of a batch, and reports whether nothing is left to
+// be done for it.
+func (r *redriver) tell(ctx context.Context, b batch) bool {
+	n := 0
+	span := dynamo.Span{Stream: b.Stream, Shard: b.Shard, First: b.First, Last: b.Last}
+	err := r.stream.Again(ctx, span, func(ctx context.Context, changes []table.Change) error {
+		done, err := r.announcer.Announce(ctx, changes)
+		n += done
+		return err
+	})
+	from, to := stamp(b.FirstAt), stamp(b.LastAt)
+	told := "told again: what happened from %s to %s, changes: %d\n"
 	trimmed, lost := err.(*dynamo.TrimmedError) // and nothing else
 	switch {
 	case err == nil:
-		fmt.Fprintf(r.out, "told again: what happened from %s to %s, %d changes\n", from, to, n)
-	case lost:
-		if !trimmed.Since.IsZero() {
-			fmt.Fprintf(r.out, "told again: what happened from %s to %s, %d changes\n", stamp(trimmed.Since), to, n)
-			to = stamp(trimmed.Since)
-		}
-		fmt.Fprintf(r.out, "lost: what happened from %s to %s is not in the stream any more\n", from, to)
-		if !r.drop {
-			return false
-		}
-	default:
-		fmt.Fprintf(r.out, "what happened from %s to %s could not be told: %v\n", from, to, err)
+		fmt.Fprintf(r.out, told, from, to, n)
+		return true
+	case !lost:
+		fmt.Fprintf(r.out, "what happened from %s to %s could not be told: %s\n", from, to, cleanTo(1000, err.Error()))
 		return false
+	case !trimmed.Since.IsZero():
+		fmt.Fprintf(r.out, told, stamp(trimmed.Since), to, n)
+		to = stamp(trimmed.Since)
 	}
-	// A crash here has it told once more.
-	if err := r.letters.delete(ctx, m); err != nil {
-		fmt.Fprintf(r.out, "message %s stays: %v\n", clean(aws.ToString(m.MessageId)), err)
-		return false
-	}
-	return true
+	fmt.Fprintf(r.out, "lost: what happened from %s to %s is not in the stream any more\n", from, to)
+	return r.drop
 }
 
 func (r *redriver) read(m types.Message) (l letter, err error) {
 	if err := json.Unmarshal([]byte(aws.ToString(m.Body)), &l); err != nil {
 		return l, errors.New("it is no message of Lambda about a table's stream")
 	}
-	return l, l.check(r.table)
+	return l, l.check(r.name)
 }
 
 func stamp(t time.Time) string { return t.Local().Format(time.DateTime) }
