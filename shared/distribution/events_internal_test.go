@@ -36,6 +36,7 @@ func FuzzReadWatch(f *testing.F) {
 			}
 		}
 		want.wants(query) // whatever is in the table, it does not panic
+		nameless(query)
 	})
 }
 

@@ -243,6 +243,32 @@ func TestEventsThroughADoorThatHoldsBack(t *testing.T) {
 	s.want(s.head(eventsPath), http.StatusMethodNotAllowed, "")
 }
 
+// Who pushes to a public repository is not for everybody to know.
+func TestEventsForStrangersHaveNoNames(t *testing.T) {
+	s := tell(t, distribution.Options{Gate: newGate(t)})
+	e := announce.Event{
+		SpecVersion: "1.0", ID: "1", Type: announce.TypePrefix + "tag.moved", Subject: "public/app:1",
+		Data: json.RawMessage(`{"tag":"<1>","by":"user:root","referrer":{"annotations":{"by":"<hand>"}}}`),
+	}
+	if err := s.log.Publish(t.Context(), []announce.Event{e}); err != nil {
+		t.Fatal(err)
+	}
+	for who, want := range map[string]string{
+		"":       `{"referrer":{"annotations":{"by":"<hand>"}},"tag":"<1>"}`,
+		"root":   string(e.Data),
+		"nobody": string(e.Data),
+	} {
+		p, _ := s.page("?after=0", "Authorization", who)
+		if len(p.Events) != 1 || p.Events[0].ID != "1" || string(p.Events[0].Data) != want {
+			t.Errorf("%q: got %s, want %s", who, p.Events[0].Data, want)
+		}
+		lines, ok := s.stream("?after=0&type=tag", "Authorization", who).begun().block()
+		if got := strings.Join(lines, "\n"); !ok || strings.Contains(got, "user:root") != (who != "") {
+			t.Errorf("%q: stream %s", who, got)
+		}
+	}
+}
+
 // Events speak of all of a repository.
 func TestWhoMayReadEvents(t *testing.T) {
 	s := tell(t, distribution.Options{Gate: newGate(t)})

@@ -3,6 +3,7 @@ package distribution
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -18,9 +19,10 @@ const (
 // A haul is events that were read at once.
 type haul struct {
 	want   watch
-	n      int // how many more are taken
-	room   int // for how many bytes
-	look   int // how many bytes are still looked at
+	mute   bool // about who did it
+	n      int  // how many more are taken
+	room   int  // for how many bytes
+	look   int  // how many bytes are still looked at
 	events []told
 	at     int64 // the position up to which all were looked at
 	more   bool  // there are others behind
@@ -35,7 +37,10 @@ type told struct {
 // take is called with each event, and says whether it wants another. One is
 // taken however large it is.
 func (h *haul) take(position int64, event string) bool {
-	wanted := h.want.wants(event)
+	size, wanted := len(event), h.want.wants(event)
+	if wanted && h.mute {
+		event, wanted = nameless(event)
+	}
 	if h.look <= 0 || wanted && (h.n == 0 || h.room < len(event) && len(h.events) > 0) {
 		h.more = true
 		return false
@@ -45,13 +50,36 @@ func (h *haul) take(position int64, event string) bool {
 		h.n--
 		h.room -= len(event) + 1
 	}
-	h.look -= len(event)
+	h.look -= size
 	h.at = position
 	return true
 }
 
+// nameless is an event without who did it, and whether it is one. Who may log in
+// is nothing to tell those who have not.
+func nameless(event string) (string, bool) {
+	var envelope, data map[string]json.RawMessage
+	if json.Unmarshal([]byte(event), &envelope) != nil || json.Unmarshal(envelope["data"], &data) != nil {
+		return "", false
+	}
+	delete(data, "by")
+	envelope["data"] = compact(data)
+	return string(compact(envelope)), true
+}
+
+// compact writes JSON as it was: Marshal would escape what is in it, and make an
+// event larger than events are.
+func compact(members map[string]json.RawMessage) []byte {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(members) // of JSON that was read it does not fail
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
 // read fills the haul. A watch that begins now begins at the newest event.
 func (v *visit) read(ctx context.Context, h *haul) (err error) {
+	h.mute = v.session != nil && v.session.Unknown()
 	if h.want.after < 0 {
 		h.at, err = v.events.Head(ctx, v.target.Repo)
 	} else {
