@@ -18,7 +18,7 @@ import (
 // letters are the commands about what webhooks did not take.
 type letters struct {
 	List    lettersList    `cmd:"" help:"List what webhooks did not take."`
-	Redrive lettersRedrive `cmd:"" help:"Send it again."`
+	Redrive lettersRedrive `cmd:"" help:"Send again what webhooks did not take."`
 }
 
 // Help is what berth letters --help says beneath the commands.

@@ -333,7 +333,7 @@ func TestCommandsThatAreWrong(t *testing.T) {
 
 func TestHelpAndVersion(t *testing.T) {
 	for args, says := range map[string]string{
-		"--help":       "serve             Run a registry on this machine.",
+		"--help":       "  Run a registry on this machine.",
 		"serve --help": `--listen="127.0.0.1:5000"`,
 		"tree --help":  "berth tree 127.0.0.1:5000/team/app:1",
 		"version":      "berth ",
