@@ -89,12 +89,15 @@ func (o *Outbox) puts(events []announce.Event, start int) (end int, actions []ta
 		if o.hook.Wants != nil && !o.hook.Wants(e) {
 			continue
 		}
+		key := eventKey(o.id, eventName(e.Time, e.ID))
+		if slices.ContainsFunc(actions, func(a table.Action) bool { return a.Key == key }) {
+			continue // no transaction takes it twice
+		}
 		body, err := e.JSON()
 		if err != nil {
 			return 0, nil, err
 		}
 		size += len(body)
-		key := eventKey(o.id, eventName(e.Time, e.ID))
 		actions = append(actions, table.Put(key, table.B(attrEvent, body), table.S(attrLine, e.PartitionKey)).When(table.Absent()))
 	}
 	return end, actions, nil

@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -116,5 +115,8 @@ func (p *Post) retireHook(ctx context.Context, id, place string) error {
 	}
 	// A crash before this finds nothing to move the next time.
 	err := table.Send(ctx, p.table, table.Tx{Token: table.NewToken(), Actions: []table.Action{table.Delete(hookKey(id))}})
-	return errors.Join(err, ctx.Err())
+	if err != nil {
+		return fmt.Errorf("forget a former webhook: %w", err)
+	}
+	return nil
 }

@@ -69,7 +69,7 @@ func TestRepeatsAreFound(t *testing.T) {
 		batch := []announce.Event{event("a:1", 1), event("a:2", 2)}
 		d.publish(batch...)
 		time.Sleep(time.Second / 2)
-		d.publish(append(batch, event("a:3", 3))...)
+		d.publish(append(batch, event("a:3", 3), batch[1])...)
 		d.publish(batch[0])
 		if got := len(d.waiting()); got != 3 {
 			t.Errorf("%d events wait, want 3", got)
