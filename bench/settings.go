@@ -67,7 +67,7 @@ func fullScale() scale {
 		memoryLayer: 1 << 30, memoryClients: 16,
 		transferLayer: 1 << 30, transferRounds: 3, present: 200,
 		roundTrips: []time.Duration{0, 20 * time.Millisecond, 100 * time.Millisecond}, savingRounds: 3,
-		announced: 500, announceRounds: 3,
+		announced: 300, announceRounds: 3,
 		starts: 60, cloudConnections: []int{1, 16},
 	}
 }
