@@ -1,10 +1,10 @@
 package absent
 
 import (
+	"bytes"
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 
 	"github.com/berthregistry/berth/shared/oci"
 )
@@ -21,12 +21,22 @@ func (t *Transport) answer(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	t.spared.Add(1)
-	header := http.Header{"Content-Type": {oci.MediaTypeIndex}, "Content-Length": {strconv.Itoa(len(empty))}}
+	header := http.Header{"Content-Type": {oci.MediaTypeIndex}}
 	if req.URL.Query().Get("artifactType") != "" {
 		header.Set("Oci-Filters-Applied", "artifactType")
 	}
-	return &http.Response{
+	return ok(req, header, []byte(empty)), nil
+}
+
+// ok is an answer of the Transport's own.
+func ok(req *http.Request, header http.Header, body []byte) *http.Response {
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	resp := &http.Response{
 		Status: "200 OK", StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: header, Body: io.NopCloser(strings.NewReader(empty)), ContentLength: int64(len(empty)), Request: req,
-	}, nil
+		Header: header, Body: http.NoBody, ContentLength: int64(len(body)), Request: req,
+	}
+	if req.Method != http.MethodHead {
+		resp.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	return resp
 }

@@ -19,7 +19,8 @@
 //	rc := regclient.New(regclient.WithRegOpts(reg.WithHTTPClient(&http.Client{Transport: spared})))
 //
 // Who asks for a manifest first, and soon after for its referrers, gains. Who asks
-// the other way round has not been told anything yet.
+// the other way round, as oras does that copies with all referrers, has not been
+// told anything yet: for those there is [Transport.Ahead].
 //
 // # What holds
 //
@@ -39,9 +40,30 @@
 //
 // Only status 200 counts, and no answer with an Age, which a cache has given.
 // A 304 says nothing. What a redirect leads to is another place. An identity is
-// what Authorization and Cookie say, so whoever tells themselves apart by other
-// means, such as certificates, needs a Transport each. Clients that fetch a new
-// token for each request are another identity each time, and ask as before.
+// all headers but those that are known to say nothing of who asks, so whoever tells
+// themselves apart by other means, such as certificates, needs a Transport each.
+// Clients that fetch a new token for each request are another identity each time,
+// and ask as before.
 //
 // A registry known by two names is two registries.
+//
+// # Ahead
+//
+// With [Transport.Ahead] a request for referrers of which nothing is noted becomes
+// one for the manifest itself, at a registry that has said before whether there
+// are referrers: absent, or present. Absence is as true then as above; in any
+// other case, also where there is no such manifest, the list is asked for. The
+// manifest waits a minute for the request that follows, of the same identity, and
+// answers that. So each manifest costs the registry one request, as it did, and
+// the list of what has no referrers none.
+//
+// Its bytes are those that the digest names. That it is still there, and still for
+// this identity, is a minute old at most, or two seconds if HEAD asks; the answer
+// says so by Age. It is handed over to one GET, without OCI-Referrers, and not
+// after a write through the Transport by which it may be gone. Manifests of up to
+// 4 MiB are held, and of 16 MiB in all; where there is no room nothing is asked
+// ahead.
+//
+// Who lists referrers but does not fetch what they refer to pays for it: one
+// request more for each manifest that has some, at most once a minute.
 package absent

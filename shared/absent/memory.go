@@ -13,11 +13,13 @@ const (
 )
 
 // A memory is of which manifests nothing refers to, and until when that is taken
-// as true. Nothing is noted of an answer whose request was made before the last
-// time that its room was forgotten: it may be from before what was pushed there.
+// as true; and of which were looked at. Nothing is held of an answer whose request
+// was made before the last time that its room was forgotten: it may be from before
+// what was pushed there.
 type memory struct {
 	mu        sync.Mutex
 	notes     map[note]time.Time
+	sights    sights
 	clock     uint64          // ticks with every forgetting
 	forgotten map[room]uint64 // when a room was, last
 	floor     uint64          // when all were
@@ -30,11 +32,15 @@ func (m *memory) now() uint64 {
 	return m.clock
 }
 
+// isVoid says whether what was learnt by a request that began at a time of the
+// clock may be from before a push.
+func (m *memory) isVoid(n note, began uint64) bool { return max(m.floor, m.forgotten[n.room]) > began }
+
 // note remembers what was learnt by a request that began at a time of the clock.
 func (m *memory) note(n note, began uint64, until time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if max(m.floor, m.forgotten[n.room]) > began {
+	if m.isVoid(n, began) {
 		return
 	}
 	if len(m.notes) >= maxNotes {
@@ -67,13 +73,18 @@ func (m *memory) drop(n note) {
 }
 
 // forget drops what is noted of rooms, and what requests under way will bring. The
-// zero room stands for all.
-func (m *memory) forget(rooms []room) {
+// zero room stands for all. What was looked at goes only where a manifest may be
+// gone: another one that comes does not change it.
+func (m *memory) forget(rooms []room, gone bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, r := range rooms {
+		all := r == room{}
 		m.clock++
-		if r == (room{}) || len(m.forgotten) >= maxRooms {
+		if gone {
+			m.sights.drop(func(n note, _ sight) bool { return all || n.room == r })
+		}
+		if all || len(m.forgotten) >= maxRooms {
 			m.notes, m.forgotten, m.floor = nil, nil, m.clock
 			continue
 		}

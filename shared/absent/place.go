@@ -111,23 +111,11 @@ func (p place) note(req *http.Request) note {
 	return note{p.room, p.scheme, p.digest, whose(req.Header)}
 }
 
-// whose tells apart who may be shown different things. Secrets are not kept.
-func whose(h http.Header) [sha256.Size]byte {
-	var all []byte
-	for _, name := range []string{"Authorization", "Cookie"} {
-		for _, v := range h.Values(name) {
-			all = append(append(all, v...), 0)
-		}
-		all = append(all, 0)
-	}
-	return sha256.Sum256(all)
-}
-
 // isWhole says whether a request is for all referrers, or all of a type: n, as oras
 // has it, is how many of them at once.
 func isWhole(req *http.Request) bool {
 	q, err := url.ParseQuery(req.URL.RawQuery)
-	if err != nil || req.Method != http.MethodGet {
+	if err != nil || req.Method != http.MethodGet || hasBody(req) {
 		return false
 	}
 	for name := range q {
@@ -137,3 +125,5 @@ func isWhole(req *http.Request) bool {
 	}
 	return true
 }
+
+func hasBody(req *http.Request) bool { return req.Body != nil && req.Body != http.NoBody }

@@ -31,12 +31,17 @@ type Transport struct {
 	// with the host as in URLs. If set, requests to that repository, and to none
 	// else, say so as OCI-Ref, unless they have one.
 	Reference string
+	// Ahead is for clients that ask for referrers before the manifest. Where nothing is
+	// noted yet, the manifest is asked for in place of its referrers, if the registry
+	// is one that says whether there are any; they are asked for next if there may be.
+	// The manifest is handed over to who then asks for it.
+	Ahead bool
 
 	memory memory
 	spared atomic.Int64
 }
 
-// Spared returns how many requests were not needed so far.
+// Spared returns how many requests for referrers were not needed so far.
 func (t *Transport) Spared() int64 { return t.spared.Load() }
 
 // RoundTrip implements http.RoundTripper.
@@ -48,11 +53,21 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	case req.Response != nil: // to where a redirect leads, whose word is not for where it was asked
 		return t.send(req, at)
 	case at.kind == kindManifest:
+		if found := t.handOver(req, at); found != nil {
+			return found, nil
+		}
 		return t.look(req, at)
-	case at.kind == kindReferrers && isWhole(req) && t.memory.has(at.note(req)):
+	case at.kind == kindReferrers && isWhole(req) && t.hasNone(req, at):
 		return t.answer(req)
 	}
 	return t.send(req, at)
+}
+
+// hasNone says whether nothing refers to a manifest, for all that is known or can
+// be asked for in place of its referrers.
+func (t *Transport) hasNone(req *http.Request, at place) bool {
+	n := at.note(req)
+	return t.memory.has(n) || t.lookAhead(req, at) && t.memory.has(n)
 }
 
 // CloseIdleConnections is for http.Client's method of that name.
@@ -100,6 +115,9 @@ func (t *Transport) look(req *http.Request, at place) (*http.Response, error) {
 	if at.digest = digestOf(resp, at); at.digest == "" {
 		return resp, nil
 	}
+	if t.Ahead {
+		t.sight(req, resp, at)
+	}
 	if saysAbsent(resp) {
 		t.memory.note(at.note(req), tick, began.Add(t.moment()))
 	} else {
@@ -123,10 +141,12 @@ func digestOf(resp *http.Response, at place) oci.Digest {
 
 // saysAbsent says whether a registry itself has answered just now, and said that
 // there are no referrers.
-func saysAbsent(resp *http.Response) bool {
+func saysAbsent(resp *http.Response) bool { return says(resp, "absent") }
+
+func says(resp *http.Response, word string) bool {
 	said := resp.Header.Values(headerReferrers)
 	return resp.StatusCode == http.StatusOK && len(resp.Header.Values("Age")) == 0 &&
-		len(said) == 1 && strings.EqualFold(said[0], "absent")
+		len(said) == 1 && strings.EqualFold(said[0], word)
 }
 
 func (t *Transport) moment() time.Duration {

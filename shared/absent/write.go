@@ -12,14 +12,19 @@ import (
 // forgotten at its start, since what is there may be old from then on, and at its
 // end, failed or not, since what others have learnt meanwhile may be as well.
 func (t *Transport) write(req *http.Request, at place) (*http.Response, error) {
-	rooms := touched(req)
-	t.memory.forget(rooms)
+	rooms, gone := touched(req), !isPush(req, at)
+	t.memory.forget(rooms, gone)
 	resp, err := t.send(req, at)
 	if len(rooms) == 0 && err == nil && len(resp.Header.Values("Oci-Subject")) > 0 {
 		rooms = []room{at.room} // it knows better
 	}
-	t.memory.forget(rooms)
+	t.memory.forget(rooms, gone)
 	return resp, err
+}
+
+// isPush says whether a write is to push a manifest, after which no other is gone.
+func isPush(req *http.Request, at place) bool {
+	return req.Method == http.MethodPut && at.kind == kindManifest && req.Response == nil
 }
 
 // touched returns the rooms that a write may bring a referrer to, or take one

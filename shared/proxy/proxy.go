@@ -76,7 +76,7 @@ func New(o Options) *Proxy {
 	}
 	client := *o.Client
 	client.Cache = newTokens()
-	spared := new(absent.Transport)
+	spared := &absent.Transport{Ahead: true} // oras asks for referrers first
 	return &Proxy{
 		to:      o.To,
 		client:  forwarding(&client, spared),
