@@ -48,6 +48,7 @@ func TestPoliciesAreExact(t *testing.T) {
 		for _, u := range list {
 			switch {
 			case strings.HasPrefix(u.Action, "logs:") || strings.HasPrefix(u.Action, "xray:"):
+			case u.Action == sendMessage && u.Refused == 0: // of what is given up; see TestRedrive
 			case u.Refused > 0:
 				t.Errorf("%s was refused %s on %s, %d times", id, u.Action, u.Resource, u.Refused)
 			case u.Allowed == 0:
