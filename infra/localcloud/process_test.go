@@ -63,14 +63,21 @@ func ends(t *testing.T, cmd *exec.Cmd, s os.Signal) {
 	}
 }
 
-// With services of its own the cloud starts, and whichever way it ends, they
-// end with it and its files are gone.
-func TestOwnServices(t *testing.T) {
+// needEngine skips a test that starts a DynamoDB of its own where none is
+// installed.
+func needEngine(t *testing.T) {
+	t.Helper()
 	serviceURL(t, "BERTH_TEST_DYNAMODB") // who has none has no engine either
 	const installed = projectRoot + "/scripts/services/node_modules/.installed-lock"
 	if _, err := os.Stat(installed); err != nil && os.Getenv("BERTH_TEST_REQUIRE") != "1" {
 		t.Skip("the DynamoDB engine is not installed: scripts/services/dynamodb does that")
 	}
+}
+
+// With services of its own the cloud starts, and whichever way it ends, they
+// end with it and its files are gone.
+func TestOwnServices(t *testing.T) {
+	needEngine(t)
 	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		cmd := command(t, "--quiet", "--bootstraps", bootstraps(t))
 		scratch := t.TempDir()
