@@ -6,6 +6,9 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -20,6 +23,7 @@ import (
 	"github.com/regclient/regclient/scheme/reg"
 	"github.com/regclient/regclient/types/errs"
 	"oras.land/oras-go/v2"
+	"oras.land/oras-go/v2/content/memory"
 	orasremote "oras.land/oras-go/v2/registry/remote"
 
 	"github.com/berthregistry/berth/e2e/berth"
@@ -27,10 +31,10 @@ import (
 )
 
 // A gauge stands before the registry that the tests share and counts what it is
-// asked for referrers.
+// asked for referrers, and for anything at all in a repository.
 type gauge struct {
-	host  string
-	asked atomic.Int64
+	host       string
+	asked, all atomic.Int64
 }
 
 func newGauge(t *testing.T) *gauge {
@@ -43,6 +47,9 @@ func newGauge(t *testing.T) *gauge {
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.Contains(r.URL.Path, "/referrers/") {
 			g.asked.Add(1)
+		}
+		if r.URL.Path != "/v2/" { // as the proxy does when it starts
+			g.all.Add(1)
 		}
 		behind.ServeHTTP(w, r)
 	}))
@@ -126,33 +133,95 @@ func TestRegclientAsksLessThroughTheProxy(t *testing.T) {
 	}
 }
 
-// Oras asks for what refers to a referrer before it has fetched that, so nobody
-// can have told it. Of what it resolves it hears.
+// pushNested pushes an artifact with an SBOM and an attestation, a signature of
+// each of these, and one of a signature: six manifests, of which nothing refers to
+// two. The first has the tag.
+func pushNested(t *testing.T, name string) {
+	t.Helper()
+	repo := orasRepo(t, name)
+	app := attach(t, repo, "application/x.app", nil)
+	sbom := attach(t, repo, "application/x.sbom", &app)
+	attestation := attach(t, repo, "application/x.attestation", &app)
+	signature := attach(t, repo, "application/x.signature", &sbom)
+	attach(t, repo, "application/x.signature", &signature)
+	attach(t, repo, "application/x.signature", &attestation)
+	if err := repo.Tag(t.Context(), app, tag); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Oras asks what refers to a referrer before it fetches that, so the proxy fetches
+// it first: those that nothing refers to cost no list, and no manifest is fetched
+// twice.
 func TestOrasAsksLessThroughTheProxy(t *testing.T) {
 	t.Parallel()
 	source, g := newRepo(t), newGauge(t)
-	app := attach(t, orasRepo(t, source), "application/x.app", nil)
-	if err := orasRepo(t, source).Tag(t.Context(), app, tag); err != nil {
-		t.Fatal(err)
-	}
-	copied := func(a account) func() error {
-		return func() error {
-			from, _, err := a.oras(source)
-			if err != nil {
-				return err
-			}
-			to, _, err := a.oras(newRepo(t))
-			if err != nil {
-				return err
-			}
-			_, err = oras.ExtendedCopy(t.Context(), from, tag, to, tag, oras.DefaultExtendedCopyOptions)
-			return err
+	pushNested(t, source)
+	copied := func(a account) (asked, all int64) {
+		from, _, err := a.oras(source)
+		if err != nil {
+			t.Fatal(err)
 		}
+		before, to := g.all.Load(), memory.New()
+		asked = g.during(t, "copy", func() error {
+			_, err := oras.ExtendedCopy(t.Context(), from, tag, to, tag, oras.DefaultExtendedCopyOptions)
+			return err
+		})
+		app, err := to.Resolve(t.Context(), tag)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := to.Predecessors(t.Context(), app); err != nil || len(got) != 2 {
+			t.Errorf("got %d referrers, %v, want 2", len(got), err)
+		}
+		return asked, g.all.Load() - before
 	}
-	past := g.during(t, "copy", copied(account{host: g.host}))
-	through := g.during(t, "copy", copied(behindGauge(t, g)))
-	if past != 1 || through != 0 {
-		t.Errorf("got %d requests past the proxy, want 1, and %d through it, want 0", past, through)
+	past, allPast := copied(account{host: g.host})
+	through, allThrough := copied(behindGauge(t, g))
+	t.Logf("past the proxy %d requests, %d for referrers; through it %d, %d for referrers", allPast, past, allThrough, through)
+	if past != 6 || through != 4 || allThrough != allPast-2 {
+		t.Errorf("got %d of %d requests past the proxy, want 6, and %d of %d through it, want 4 and two fewer", past, allPast, through, allThrough)
+	}
+}
+
+// builtOras is the oras command in the version that is measured, too.
+func builtOras(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "oras")
+	build := exec.CommandContext(t.Context(), "go", "build", "-mod=readonly", "-o", path, ".")
+	build.Dir = filepath.Join("..", "bench", "tool", "oras")
+	switch out, err := build.CombinedOutput(); {
+	case err == nil:
+		return path
+	case os.Getenv("BERTH_TEST_REQUIRE") != "":
+		t.Fatalf("build oras: %v\n%s", err, out)
+	}
+	t.Skip("oras cannot be built here: its modules are not to be had")
+	return ""
+}
+
+// The command of the same name looks at an index, and for what refers to its
+// manifests, before it copies.
+func TestOrasCommandAsksLessThroughTheProxy(t *testing.T) {
+	t.Parallel()
+	command, source, g := builtOras(t), newRepo(t), newGauge(t)
+	pushSigned(t, source)
+	copied := func(a account) (asked, all int64) {
+		before, to := g.all.Load(), t.TempDir()
+		asked = g.during(t, "copy", func() error {
+			run(t, command, "copy", "--recursive", "--no-tty", "--from-plain-http", "--to-oci-layout", a.host+"/"+source+":"+tag, to+":"+tag)
+			return nil
+		})
+		if got := len(blobsOf(t, to)); got != 16 { // 8 manifests, 7 files, 1 config
+			t.Errorf("got %d blobs, want 16", got)
+		}
+		return asked, g.all.Load() - before
+	}
+	past, allPast := copied(account{host: g.host})
+	through, allThrough := copied(behindGauge(t, g))
+	t.Logf("past the proxy %d requests, %d for referrers; through it %d, %d for referrers", allPast, past, allThrough, through)
+	if past != signedManifests || through != past-unreferred || allThrough > allPast-unreferred {
+		t.Errorf("got %d of %d requests past the proxy, and %d of %d through it, want %d fewer", past, allPast, through, allThrough, unreferred)
 	}
 }
 
