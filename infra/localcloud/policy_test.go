@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
@@ -14,7 +15,7 @@ import (
 // what its role allows: nothing was refused, and nothing is allowed in vain.
 // Logs and traces are written by Lambda itself and not seen here.
 func TestPoliciesAreExact(t *testing.T) {
-	cl := newCloud(t, guarded(t), inlineUpTo(inline))
+	cl := newCloud(t, guarded(t), inlineUpTo(inline), func(cfg *config) { cfg.batchRetry = time.Millisecond })
 	c, releases := cl.robot(t, "root"), cl.robot(t, "releases")
 	for _, part := range []struct {
 		name  string
@@ -37,6 +38,7 @@ func TestPoliciesAreExact(t *testing.T) {
 		{"limited to tags", func(c *client) { driveLimited(c, releases) }},
 		{"tokens", driveTokens},
 		{"refusals", driveRefusals},
+		{"events that are given up", func(c *client) { driveLetters(c, cl) }},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			sub := *c
@@ -56,6 +58,17 @@ func TestPoliciesAreExact(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Announce fails until a change is given up, and then does not.
+func driveLetters(c *client, cl *cloud) {
+	queue := cl.queueOfLetters(c.t)
+	cl.inject(c.t, killEnvironment, "function=Announce")
+	eventually(c.t, "a change is given up", func() bool {
+		c.pushImage("team/app", "given-up")
+		return len(cl.letters()[queue]) > 0
+	})
+	cl.faults.delete(killEnvironment)
 }
 
 func driveImages(c *client) {
