@@ -95,6 +95,29 @@ func TestWhatIsHeldIsBounded(t *testing.T) {
 	}
 }
 
+// Those that are on their way are held already.
+func TestWhatIsUnderWayIsBounded(t *testing.T) {
+	s, all := stocked(4<<20, 6)
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		tr := &absent.Transport{Ahead: true, Base: roundTripper(func(req *http.Request) (*http.Response, error) {
+			time.Sleep(time.Second)
+			mu.Lock()
+			defer mu.Unlock()
+			return s.RoundTrip(req)
+		})}
+		do(t, tr, "HEAD", manifestAt("team/known", string(other)), "")
+		var clients sync.WaitGroup
+		for _, d := range all {
+			clients.Go(func() { do(t, tr, "GET", referrersOf(app, d), "") })
+		}
+		clients.Wait()
+		if got := s.fetchAll(t, tr, all); got != 2 {
+			t.Errorf("got %d more requests, want 2", got)
+		}
+	})
+}
+
 // A manifest that is too large is not read.
 func TestWhatIsTooLarge(t *testing.T) {
 	s, all := stocked(4<<20+1, 1)

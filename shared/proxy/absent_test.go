@@ -3,6 +3,8 @@ package proxy_test
 import (
 	"encoding/json"
 	"net/http"
+	"path"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -81,5 +83,88 @@ func TestReferrersThatAreAbsentAreNotAskedFor(t *testing.T) {
 	check(sbom, 0, 1)
 	if got := p.handler.Spared(); got != 3 {
 		t.Errorf("%d were spared by the proxy's own account, want 3", got)
+	}
+}
+
+// Who asks for the referrers first is not told later, nor costs more: the manifest
+// comes in place of an empty list, and is there when it is asked for.
+func TestReferrersBeforeTheManifest(t *testing.T) {
+	p := newPair(t, "plain", 0)
+	var asked []string
+	p.fault(func(_ http.ResponseWriter, r *http.Request) bool {
+		if kind := path.Base(path.Dir(r.URL.Path)); r.Method == "GET" {
+			asked = append(asked, kind)
+		}
+		return false
+	})
+	check := func(what string, want ...string) {
+		t.Helper()
+		if !slices.Equal(asked, want) {
+			t.Errorf("%s: the registry was asked for %q, want %q", what, asked, want)
+		}
+		asked = nil
+	}
+	app := p.pushArtifact("app", nil)
+	sbom := p.pushArtifact("sbom", &app)
+	signature := p.pushArtifact("signature", &sbom)
+	p.want(http.StatusOK, "HEAD", p.manifest(app), nil)
+
+	p.referrers(app)
+	check("resolved", "referrers")
+	p.referrers(sbom)
+	check("with referrers", "manifests", "referrers")
+	p.referrers(signature)
+	check("without", "manifests")
+	for _, d := range []oci.Descriptor{signature, sbom} {
+		resp, raw := p.do("GET", p.manifest(d), nil, "Accept", v1.MediaTypeImageManifest)
+		if resp.StatusCode != http.StatusOK || oci.SHA256.Sum(raw) != d.Digest || resp.Header.Get("Content-Type") != d.MediaType {
+			t.Errorf("got %d %s of %s", resp.StatusCode, raw, resp.Header.Get("Content-Type"))
+		}
+	}
+	check("fetched")
+	p.want(http.StatusOK, "GET", p.manifest(sbom), nil, "Accept", v1.MediaTypeImageManifest)
+	check("fetched again", "manifests")
+
+	other := p.pushArtifact("other", &signature)
+	p.referrers(other)
+	p.want(http.StatusAccepted, "DELETE", p.manifest(other), nil)
+	asked = nil
+	p.want(http.StatusNotFound, "GET", p.manifest(other), nil, "Accept", v1.MediaTypeImageManifest)
+	check("deleted", "manifests")
+}
+
+// What clients send as a login is thrown away, so they are one. Who sends a key that
+// is not known as one is apart from all others.
+func TestWhatIsFetchedAheadIsForWhoAsked(t *testing.T) {
+	p := newPair(t, "plain", 0)
+	app := p.pushArtifact("app", nil)
+	p.want(http.StatusOK, "HEAD", p.manifest(app), nil)
+	sbom, signature := p.pushArtifact("sbom", &app), p.pushArtifact("signature", &app)
+	p.fault(func(w http.ResponseWriter, r *http.Request) bool {
+		refused := strings.HasSuffix(r.URL.Path, string(signature.Digest)) && r.Header.Get("X-Api-Key") != "a"
+		if refused {
+			w.WriteHeader(http.StatusForbidden)
+		}
+		return refused
+	})
+	get := func(d oci.Descriptor, header ...string) *http.Response {
+		resp, _ := p.do("GET", p.manifest(d), nil, append(header, "Accept", d.MediaType)...)
+		return resp
+	}
+	list := func(d oci.Descriptor, header ...string) {
+		p.want(http.StatusOK, "GET", p.proxy+"/v2/team/app/referrers/"+string(d.Digest), nil, header...)
+	}
+	list(sbom, "Authorization", "Basic eDp5", "Cookie", "a=b")
+	if resp := get(sbom, "Authorization", "Basic eDp6"); resp.StatusCode != http.StatusOK || resp.Header.Get("Age") == "" {
+		t.Errorf("got %d, %v, want what was fetched ahead", resp.StatusCode, resp.Header)
+	}
+	list(signature, "X-Api-Key", "a")
+	for _, key := range []string{"", "b"} {
+		if resp := get(signature, "X-Api-Key", key); resp.StatusCode != http.StatusForbidden {
+			t.Errorf("with the key %q: got %d", key, resp.StatusCode)
+		}
+	}
+	if resp := get(signature, "X-Api-Key", "a"); resp.StatusCode != http.StatusOK || resp.Header.Get("Age") == "" {
+		t.Errorf("got %d, %v, want what was fetched ahead", resp.StatusCode, resp.Header)
 	}
 }
