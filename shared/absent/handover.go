@@ -20,7 +20,7 @@ var handed = []string{
 // changed, other than the bytes; so HEAD, which asks for just that, is answered for
 // a moment only. It returns nil if the registry is to answer.
 func (t *Transport) handOver(req *http.Request, at place) *http.Response {
-	if !t.Ahead || at.digest == "" || req.URL.RawQuery != "" || hasBody(req) || isParticular(req.Header) || req.Context().Err() != nil {
+	if !t.Ahead || req.URL.RawQuery != "" || hasBody(req) || isParticular(req.Header) || req.Context().Err() != nil {
 		return nil
 	}
 	isHead := req.Method == http.MethodHead

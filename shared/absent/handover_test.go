@@ -1,6 +1,8 @@
 package absent_test
 
 import (
+	"context"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -125,5 +127,38 @@ func TestHowLongItIsHeld(t *testing.T) {
 				t.Errorf("%s after %v: held %v, want %v; aged %s", c.method, c.after, got, c.held, resp.Header.Get("Age"))
 			}
 		})
+	}
+}
+
+// Who has gone, or sends something along, is not handed anything, and it is there
+// for who comes next.
+func TestWhoIsHandedNothing(t *testing.T) {
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, c := range map[string]struct {
+		ctx  context.Context
+		body io.Reader
+	}{
+		"who has gone": {gone, nil},
+		"with a body":  {t.Context(), strings.NewReader("{}")},
+	} {
+		tr, d := lookout(t)
+		d.answer = serving("absent")
+		do(t, tr, "GET", referrersOf(app, image), "")
+		d.paths()
+		req, err := http.NewRequestWithContext(c.ctx, "GET", manifestAt(app, string(image)), c.body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Accept", imageType)
+		if _, err := tr.RoundTrip(req); err != nil {
+			t.Fatal(err)
+		}
+		if got := d.paths(); got != "GET manifest" {
+			t.Errorf("%s: the registry was asked for %q", name, got)
+		}
+		if fetch(t, tr, "GET"); d.paths() != "" {
+			t.Errorf("%s: it was lost on the way", name)
+		}
 	}
 }
