@@ -38,7 +38,7 @@ const maxEmpty = 100
 // Again delivers the changes of a span once more, in their order, whoever has
 // read them before. It stops when deliver fails. Those that are there are
 // delivered also if it returns a *TrimmedError, or says of some that they could
-// not be read.
+// not be read. A *TrimmedError that is not wrapped is all that went wrong.
 func (s *Store) Again(ctx context.Context, span Span, deliver func(context.Context, []table.Change) error) error {
 	if s.streams == nil {
 		return errors.New("changes again: the store was made without a stream client")
@@ -50,10 +50,13 @@ func (s *Store) Again(ctx context.Context, span Span, deliver func(context.Conte
 	if err := r.run(ctx, deliver); err != nil {
 		return err
 	}
-	if r.trimmed != nil {
-		return errors.Join(r.unread, r.trimmed)
+	switch {
+	case r.trimmed == nil:
+		return r.unread
+	case r.unread == nil:
+		return r.trimmed // not joined, which would wrap it
 	}
-	return r.unread
+	return errors.Join(r.unread, r.trimmed)
 }
 
 // A repetition is one call of Again.

@@ -72,7 +72,7 @@ func TestAgainOfWhatIsTrimmed(t *testing.T) {
 			sh.trimmed, sh.records = 5, slices.DeleteFunc(sh.records, func(r fakeRecord) bool { return r.sequence <= 5 })
 		})
 		got, err := f.again(2, 7)
-		trimmed, ok := errors.AsType[*dynamo.TrimmedError](err)
+		trimmed, ok := err.(*dynamo.TrimmedError) // and nothing around it
 		if !ok || !trimmed.Since.Equal(written) || !slices.Equal(got, []string{"6", "7"}) {
 			t.Errorf("got %q, %v", got, err)
 		}
@@ -81,7 +81,7 @@ func TestAgainOfWhatIsTrimmed(t *testing.T) {
 		}
 		gone := func(when string) {
 			got, err := f.again(2, 7)
-			if trimmed, ok := errors.AsType[*dynamo.TrimmedError](err); !ok || !trimmed.Since.IsZero() || len(got) != 0 {
+			if trimmed, ok := err.(*dynamo.TrimmedError); !ok || !trimmed.Since.IsZero() || len(got) != 0 {
 				t.Errorf("%s: got %q, %v", when, got, err)
 			}
 		}
