@@ -41,6 +41,7 @@ func (a *Announcer) Announce(ctx context.Context, changes []table.Change) (done 
 			n, flushed := a.flush(ctx, &b, i)
 			return n, errors.Join(flushed, fmt.Errorf("tell of %s in %s: %w", h.Kind, h.Repo, err))
 		}
+		e.Change = c.ID
 		if b.add(i, e); b.full() {
 			if n, err := a.flush(ctx, &b, i+1); err != nil {
 				return n, err

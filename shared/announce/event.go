@@ -22,6 +22,10 @@ type Event struct {
 	// "Partitioning").
 	PartitionKey string          `json:"partitionkey"`
 	Data         json.RawMessage `json:"data"`
+
+	// Change is the ID of the change of the table that it tells of. It stays here:
+	// receivers have no use for it.
+	Change string `json:"-"`
 }
 
 // TypePrefix begins the type of every event; the rest is a registry.Kind.

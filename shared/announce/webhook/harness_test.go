@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -233,6 +234,7 @@ func event(line string, n int) announce.Event {
 		SpecVersion: "1.0", ID: fmt.Sprintf("%08x%s", n, strings.Repeat("0", 56)), Source: "https://registry.example",
 		Type: announce.TypePrefix + "tag.moved", Subject: line, PartitionKey: line,
 		Time: time.UnixMilli(int64(1_700_000_000_000 + n)).UTC(), DataContentType: "application/json", Data: json.RawMessage(`{"n":1}`),
+		Change: strconv.Itoa(n),
 	}
 }
 

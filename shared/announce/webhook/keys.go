@@ -2,9 +2,10 @@ package webhook
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
-	"time"
 
+	"github.com/berthregistry/berth/shared/announce"
 	"github.com/berthregistry/berth/shared/table"
 )
 
@@ -13,13 +14,14 @@ import (
 //	hooks
 //	  hook#<hook>                          a hook that events were kept for
 //	hook#<hook>
-//	  event#<time>#<id>                    an event that the hook is owed
+//	  event#<change>#<id>                  an event that the hook is owed
 //	letters
-//	  letter#<hook>#<time>#<id>            an event that it did not take
+//	  letter#<hook>#<change>#<id>          an event that it did not take
 //
-// The time is that of the event, in nanoseconds since 1970 and of a fixed width,
+// The change is the number of the one that the event tells of, of a fixed width,
 // so that a partition is in the order in which things happened and an event that
-// comes twice is found. Ids are hexadecimal.
+// comes twice is found. A time would not do: changes that are committed together
+// have the same, and clocks are set back. Ids are hexadecimal.
 
 const (
 	hooksPartition   = "hooks"
@@ -55,8 +57,12 @@ func letterKey(hook, event string) table.Key {
 }
 
 // eventName is how an event is told in keys.
-func eventName(at time.Time, id string) string {
-	return fmt.Sprintf("%019d#%s", max(at.UnixNano(), 0), id)
+func eventName(e announce.Event) (string, error) {
+	number, err := strconv.ParseUint(e.Change, 10, 64)
+	if err != nil {
+		return "", fmt.Errorf("event %s is of a change that has no number", e.ID)
+	}
+	return fmt.Sprintf("%020d#%s", number, e.ID), nil
 }
 
 // cutLetter is the way back from the key of a letter.

@@ -89,7 +89,11 @@ func (o *Outbox) puts(events []announce.Event, start int) (end int, actions []ta
 		if o.hook.Wants != nil && !o.hook.Wants(e) {
 			continue
 		}
-		key := eventKey(o.id, eventName(e.Time, e.ID))
+		name, err := eventName(e)
+		if err != nil {
+			return 0, nil, err
+		}
+		key := eventKey(o.id, name)
 		if slices.ContainsFunc(actions, func(a table.Action) bool { return a.Key == key }) {
 			continue // no transaction takes it twice
 		}

@@ -13,7 +13,8 @@ import (
 
 // Options are what a Post is made of.
 type Options struct {
-	// Table keeps what is not taken yet.
+	// Table keeps what is not taken yet. Events are of changes with numbers for
+	// IDs, as those of package table/local.
 	Table table.Store
 	// Hooks may be none. No two of them have the same ID.
 	Hooks []Hook

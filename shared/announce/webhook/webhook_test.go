@@ -55,6 +55,33 @@ func TestEventsAreSentInOrder(t *testing.T) {
 	})
 }
 
+// What is committed together has one time, and a clock may be set back: neither
+// changes the order within a line.
+func TestOrderIsNotOfClocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ill atomic.Bool
+		ill.Store(true)
+		r := newReceiver(t, func(announce.Event, int) reply {
+			if ill.Load() {
+				return reply{status: 503}
+			}
+			return reply{}
+		})
+		d := openPost(t, openTable(t), r, testHook(t)).start()
+		events := []announce.Event{event("a:1", 9), event("a:1", 10), event("a:1", 11), event("a:1", 12)}
+		events[1].ID = strings.Repeat("f", 64)
+		events[2].Time = events[1].Time
+		events[3].Time = events[0].Time.Add(-time.Hour)
+		d.publish(events...)
+		synctest.Wait()
+		ill.Store(false)
+		time.Sleep(time.Hour)
+		if got, want := r.got(), ids(events...); !slices.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	})
+}
+
 // An event that is published again while it waits is found; how often it was sent
 // in vain still counts.
 func TestRepeatsAreFound(t *testing.T) {
