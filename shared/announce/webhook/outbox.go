@@ -156,7 +156,17 @@ type entry struct {
 func entryOf(item table.Item) entry {
 	e := entry{event: item.Sort[len(eventPrefix):], line: item.Str(attrLine), tries: int(item.Num(attrTries))}
 	if e.tries > 0 {
-		e.first, e.next = time.UnixMilli(item.Num(attrFirst)), time.UnixMilli(item.Num(attrNext))
+		// Written while the clock was ahead, they may be a year away.
+		now := time.Now()
+		e.first = earlier(time.UnixMilli(item.Num(attrFirst)), now)
+		e.next = earlier(time.UnixMilli(item.Num(attrNext)), now.Add(maxDelay))
 	}
 	return e
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/berthregistry/berth/shared/announce"
+	"github.com/berthregistry/berth/shared/table"
 	"github.com/berthregistry/berth/shared/table/tabletest"
 )
 
@@ -78,6 +79,27 @@ func TestOrderIsNotOfClocks(t *testing.T) {
 		time.Sleep(time.Hour)
 		if got, want := r.got(), ids(events...); !slices.Equal(got, want) {
 			t.Errorf("got %v, want %v", got, want)
+		}
+	})
+}
+
+// What was sent in vain while the clock was ahead is not put off for as long once
+// that is set right.
+func TestTheClockWasAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newReceiver(t, nil)
+		d := openPost(t, openTable(t), r, testHook(t))
+		d.publish(event("a:1", 1))
+		ahead := time.Now().AddDate(1, 0, 0).UnixMilli()
+		late := table.Update(eventKey(testHook(t).ID(), d.waiting()[0]),
+			table.N(attrTries, 20), table.N(attrFirst, ahead), table.N(attrNext, ahead))
+		if err := table.Send(t.Context(), d.table, table.Tx{Token: table.NewToken(), Actions: []table.Action{late}}); err != nil {
+			t.Fatal(err)
+		}
+		d.start()
+		time.Sleep(2 * maxDelay)
+		if got := r.got(); !slices.Equal(got, ids(event("a:1", 1))) {
+			t.Errorf("got %v after %v", got, 2*maxDelay)
 		}
 	})
 }
