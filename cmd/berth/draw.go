@@ -87,6 +87,17 @@ func cleanTo(most int, s string) string {
 	return s
 }
 
+// cleanLines is clean for text of ours, of any length and in lines, in which there
+// may be a stranger's.
+func cleanLines(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' || unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, s)
+}
+
 func wider(a, b string) string {
 	if utf8.RuneCountInString(b) > utf8.RuneCountInString(a) {
 		return b

@@ -78,6 +78,8 @@ func printable(raw []byte) []byte {
 	for len(raw) > 0 {
 		r, size := utf8.DecodeRune(raw)
 		switch {
+		case r == utf8.RuneError: // also for bytes that are no UTF-8
+			out = append(out, "\ufffd"...)
 		case r == '\n' || unicode.IsPrint(r):
 			out = append(out, raw[:size]...)
 		case r > 0xffff:

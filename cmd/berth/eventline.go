@@ -38,6 +38,7 @@ func (p *eventPrinter) print(raw []byte) error {
 		if err := json.Compact(&line, raw); err != nil {
 			return fmt.Errorf("read an event: %w", err)
 		}
+		line = *bytes.NewBuffer(printable(line.Bytes()))
 	} else {
 		line.WriteString(p.line(e, d))
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/berthregistry/berth/shared/oci"
 )
@@ -69,6 +70,18 @@ func TestALineCommandsNoTerminal(t *testing.T) {
 	line := printed(t, eventPrinter{}, []byte(raw))
 	if strings.ContainsAny(strings.TrimSuffix(line, "\n"), "\x1b\r\n\u202e\u009b") {
 		t.Errorf("got %q", line)
+	}
+}
+
+// JSON for programs is seen in terminals too. Its values stay as they are.
+func TestJSONCommandsNoTerminal(t *testing.T) {
+	raw := strings.ReplaceAll(string(sampleEvent(t, "referrer.attached")), "application/spdx+json", "a\u009b2J\u202e\x7f\x9bb\ufffd")
+	line := printed(t, eventPrinter{whole: true}, []byte(raw))
+	if !utf8.ValidString(line) || strings.ContainsAny(line, "\u009b\u202e\x7f") {
+		t.Errorf("got %q", line)
+	}
+	if !strings.Contains(line, `"a\u009b2J\u202e\u007f`+"\ufffdb\ufffd") {
+		t.Errorf("the value is another in %s", line)
 	}
 }
 

@@ -77,7 +77,12 @@ const shortID = 12
 
 func (c *lettersList) print(t terminal, table *tabwriter.Writer, l desk.Letter) error {
 	if c.JSON {
-		return json.NewEncoder(t.out).Encode(l)
+		line, err := json.Marshal(l)
+		if err != nil {
+			return fmt.Errorf("write a letter: %w", err)
+		}
+		_, err = t.out.Write(append(printable(line), '\n'))
+		return err
 	}
 	_, err := fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", clean(l.Event[:min(shortID, len(l.Event))]),
 		clean(strings.TrimPrefix(l.Type, announce.TypePrefix)), clean(l.Subject), l.Time.Local().Format(time.DateTime),

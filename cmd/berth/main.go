@@ -56,7 +56,7 @@ func run(args []string, t terminal) int {
 		return 2
 	}
 	if err := command.Run(t); err != nil {
-		fmt.Fprintln(t.err, "berth:", err)
+		fmt.Fprintln(t.err, "berth:", cleanLines(err.Error())) // it may say what a registry said
 		return 1
 	}
 	return 0

@@ -114,7 +114,7 @@ func (c *watch) watcher(where place, t terminal) (*watcher, error) {
 			Path: distribution.Target{Route: distribution.RouteEvents, Repo: where.repo.Repository}.Path(),
 		},
 		print: (&eventPrinter{out: t.out, only: naming{where.tag, where.digest}, whole: c.JSON, now: time.Now}).print,
-		note:  func(text string) { fmt.Fprintln(t.err, "berth:", text) },
+		note:  func(text string) { fmt.Fprintln(t.err, "berth:", cleanLines(text)) },
 	}
 	if c.Since > 0 {
 		w.after = strconv.FormatInt(max(0, time.Now().Add(-c.Since).UnixMicro()), 10)

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -117,6 +119,26 @@ func TestWatcherOfStreams(t *testing.T) {
 	f.wants(t, []string{"", "7", "8"}, "a", "b", "c")
 }
 
+// Names of events may be long, and there are many.
+func TestWatcherKeepsLittle(t *testing.T) {
+	w := watcher{print: func([]byte) error { return nil }}
+	long := strings.Repeat("x", 1<<20)
+	runtime.GC()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for i := range 100 {
+		if err := w.take("1", []byte(said(fmt.Sprint(i)+long))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if more := int64(after.HeapAlloc) - int64(before.HeapAlloc); more > 10<<20 {
+		t.Errorf("100 events are remembered in %s", human(more))
+	}
+	runtime.KeepAlive(&w)
+}
+
 func TestWatcherWaitsAsItIsTold(t *testing.T) {
 	told := func(next http.HandlerFunc) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Retry-After", "1"); next(w, r) }
@@ -161,11 +183,11 @@ func TestWatcherGivesUp(t *testing.T) {
 func TestRecent(t *testing.T) {
 	var r recent
 	for i := range 2 * maxRecent {
-		if s := fmt.Sprint(i); !r.add(s) || r.add(s) {
-			t.Fatalf("%s is not remembered once", s)
+		if s := sha256.Sum256(fmt.Append(nil, i)); !r.add(s) || r.add(s) {
+			t.Fatalf("%d is not remembered once", i)
 		}
 	}
-	if len(r.has) != maxRecent || !r.add("0") {
+	if len(r.has) != maxRecent || !r.add(sha256.Sum256([]byte("0"))) {
 		t.Errorf("%d are remembered, want %d", len(r.has), maxRecent)
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -17,7 +18,7 @@ func (w *watcher) take(mark string, event []byte) error {
 		if err := json.Unmarshal(event, &e); err != nil || e.ID == "" {
 			return final{fmt.Errorf("%s sends what is no event", w.host)}
 		}
-		if w.seen.add(e.Source + "\n" + e.ID) {
+		if w.seen.add(sha256.Sum256([]byte(e.Source + "\n" + e.ID))) {
 			if err := w.print(event); err != nil {
 				return final{err}
 			}
@@ -55,22 +56,23 @@ func (w *watcher) page(body io.Reader) (time.Duration, error) {
 	return w.every, nil
 }
 
-// recent remembers the latest of many strings. The zero value is empty.
+// recent remembers the latest of many events, by hashes: a registry may call them
+// by names of any length. The zero value is empty.
 type recent struct {
-	has   map[string]bool
-	order []string
+	has   map[[sha256.Size]byte]bool
+	order [][sha256.Size]byte
 }
 
 // maxRecent is how many are remembered: more than come again after a failure.
 const maxRecent = 10_000
 
-// add says whether the string is new.
-func (r *recent) add(s string) bool {
+// add says whether the event is new.
+func (r *recent) add(s [sha256.Size]byte) bool {
 	if r.has[s] {
 		return false
 	}
 	if r.has == nil {
-		r.has = map[string]bool{}
+		r.has = map[[sha256.Size]byte]bool{}
 	}
 	r.has[s] = true
 	r.order = append(r.order, s)
