@@ -14,10 +14,11 @@ import (
 // EventSource is what rules of EventBridge know our events by.
 const EventSource = "dev.berth"
 
-// What EventBridge takes at once: entries, and bytes of all of them together.
+// What EventBridge takes at once: entries, and bytes of all of them together,
+// which must be less than 256 KiB.
 const (
 	maxEntries    = 10
-	maxEntryBytes = 256 << 10
+	maxEntryBytes = 256<<10 - 1
 	timeBytes     = 14 // what it counts for the time of an entry
 )
 

@@ -16,7 +16,7 @@ import (
 // What PutEvents takes.
 const (
 	mostEntries  = 10
-	mostBytes    = 256 << 10 // of all entries together
+	tooMany      = 256 << 10 // bytes of all entries together
 	maxRequest   = 4 << 20   // bytes, with what JSON escapes
 	longestType  = 128
 	bytesOfATime = 14
@@ -118,7 +118,7 @@ func check(entries []entry) error {
 	for _, e := range entries {
 		size += e.size()
 	}
-	if size > mostBytes {
+	if size >= tooMany {
 		return failure{"ValidationException", "Total size of the entries in the request is over the limit."}
 	}
 	return nil

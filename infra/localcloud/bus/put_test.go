@@ -123,8 +123,8 @@ func TestLimits(t *testing.T) {
 		{"ten", many(10), 10},
 		{"eleven", many(11), 0},
 		{"none", many(0), 0},
-		{"256 KiB", []map[string]any{padded(100 << 10), padded(156 << 10)}, 2},
-		{"a byte more", []map[string]any{padded(100 << 10), padded(156<<10 + 1)}, 0},
+		{"less than 256 KiB", []map[string]any{padded(100 << 10), padded(156<<10 - 1)}, 2},
+		{"a byte more", []map[string]any{padded(100 << 10), padded(156 << 10)}, 0},
 	} {
 		b := newBus(t)
 		a := put(t, b, tt.entries...)
