@@ -7,6 +7,11 @@ import (
 	"time"
 )
 
+// giveUpIn is how long it may take until a story is given up. Each record of it
+// is tried 21 times, and each time a process begins and is killed: that is some
+// seconds of two processors, and many more where others work as well.
+const giveUpIn = 3 * time.Minute
+
 // What the function fails at for long ends in the queue, and holds up nothing
 // behind it. The command that the stack's output says tells it then, once; and a
 // second time there is nothing to tell.
@@ -16,7 +21,7 @@ func TestRedrive(t *testing.T) {
 	cl.inject(t, killEnvironment, "function=Announce")
 	s.tell("team/lost")
 	queue := cl.queueOfLetters(t)
-	eventually(t, "all that was told is given up", func() bool {
+	within(t, giveUpIn, "all that was told is given up", func() bool {
 		return cl.mappings["Announce"].Stats().GivenUp >= int64(len(s.events)) && len(cl.letters()[queue]) > 0
 	})
 	cl.faults.delete(killEnvironment)
@@ -43,15 +48,15 @@ func TestRedrive(t *testing.T) {
 func TestRedriveFails(t *testing.T) {
 	cl := newCloud(t, func(cfg *config) { cfg.batchRetry = time.Millisecond })
 	s := newStory(newClient(t, cl.registryURL))
+	cl.inject(t, refuseEvent, "") // also for what is told before the kill
 	cl.inject(t, killEnvironment, "function=Announce")
 	s.tell("team/lost")
-	eventually(t, "all that was told is given up", func() bool {
+	within(t, giveUpIn, "all that was told is given up", func() bool {
 		return cl.mappings["Announce"].Stats().GivenUp >= int64(len(s.events))
 	})
 	cl.faults.delete(killEnvironment)
 
 	queue := cl.queueOfLetters(t)
-	cl.inject(t, refuseEvent, "")
 	if out, err := cl.redriveCommand(t).CombinedOutput(); err == nil {
 		t.Errorf("nothing was taken, and it ends well:\n%s", out)
 	}
