@@ -271,3 +271,12 @@ func TestNothingIsAskedAheadInVain(t *testing.T) {
 		t.Errorf("who asks whether there are lists: asked for %s", got)
 	}
 }
+
+// A request for a list that brings something along is not understood.
+func TestAListWithABody(t *testing.T) {
+	tr, d := lookout(t)
+	d.answer = serving("absent")
+	if do(t, tr, "GET", referrersOf(app, image), "{}"); d.paths() != "GET referrers" {
+		t.Error("it was not passed on")
+	}
+}

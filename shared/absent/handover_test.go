@@ -79,6 +79,30 @@ func TestWhatIsHeldIsForgotten(t *testing.T) {
 	}
 }
 
+// A push that something else was redirected to is what that was.
+func TestARedirectedDelete(t *testing.T) {
+	tr, d := lookout(t)
+	d.answer = serving("absent")
+	do(t, tr, "GET", referrersOf(app, image), "")
+	first, err := http.NewRequestWithContext(t.Context(), "PUT", host+"/v2/"+app+"/_ext/v1/clean", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, err := http.NewRequestWithContext(t.Context(), "PUT", manifestAt("team/other", "v1"), strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	next.Response = reply(http.StatusTemporaryRedirect)
+	next.Response.Request = first
+	if _, err := tr.RoundTrip(next); err != nil {
+		t.Fatal(err)
+	}
+	d.paths()
+	if fetch(t, tr, "GET"); d.paths() == "" {
+		t.Error("what may be gone was handed over")
+	}
+}
+
 // What was deleted while it was fetched ahead may be what was fetched.
 func TestADeleteMeanwhile(t *testing.T) {
 	tr, d := lookout(t)

@@ -95,6 +95,23 @@ func TestWhatIsHeldIsBounded(t *testing.T) {
 	}
 }
 
+// Who looks at what is held makes no room for more.
+func TestLookingMakesNoRoom(t *testing.T) {
+	s, all := stocked(4<<20, 6)
+	synctest.Test(t, func(t *testing.T) {
+		tr := &absent.Transport{Base: s, Ahead: true}
+		do(t, tr, "HEAD", manifestAt("team/known", string(other)), "")
+		s.listAll(t, tr, all[:4])
+		time.Sleep(55 * time.Second)
+		for _, d := range all[:4] {
+			do(t, tr, "HEAD", manifestAt(app, string(d)), "", "Accept", "*/*")
+		}
+		if got := s.listAll(t, tr, all[4:]); got != 2 {
+			t.Errorf("got %d requests, want 2", got)
+		}
+	})
+}
+
 // Those that are on their way are held already.
 func TestWhatIsUnderWayIsBounded(t *testing.T) {
 	s, all := stocked(4<<20, 6)
