@@ -206,7 +206,11 @@ func TestStoresAreTold(t *testing.T) {
 	cl := newCloud(t)
 	var got storesAnswer
 	decode(t, newClient(t, cl.controlURL).want(200, "GET", "/stores", nil), &got)
-	want := storesAnswer{Table: cl.stack.Tables[0].Name, DynamoDB: cl.dynamoDB, STS: cl.stsURL, Region: region}
+	want := storesAnswer{
+		Table: cl.stack.Tables[0].Name, DynamoDB: cl.dynamoDB, STS: cl.stsURL, Region: region,
+		Bus: cl.stack.Outputs["Bus"], EventBridge: cl.busURL, SQS: cl.queuesURL,
+		Queue: strings.Fields(cl.stack.Outputs["Redrive"])[3], // berth redrive --queue URL
+	}
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}

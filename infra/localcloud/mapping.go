@@ -77,7 +77,9 @@ func (c *cloud) followStream(ctx context.Context, declared template.Mapping, f *
 func (c *cloud) checkMapping(declared template.Mapping, f *function) error {
 	for _, action := range streamActions {
 		allowed := f.session.Policy.Evaluate(action, declared.Source) == iam.Allowed
-		f.uses.note(iam.Use{Action: action, Resource: declared.Source, Allowed: allowed})
+		if !c.unguarded { // else nobody looks at what is done
+			f.uses.note(iam.Use{Action: action, Resource: declared.Source, Allowed: allowed})
+		}
 		if !allowed {
 			return fmt.Errorf("its role may not %s on %s", action, declared.Source)
 		}
