@@ -19,8 +19,9 @@ import (
 // How far a tree is followed. Nobody stacks signatures upon signatures so high,
 // nor hangs so many on one image, but a registry may claim it.
 const (
-	maxDepth = 16
-	maxNodes = 10_000
+	maxDepth  = 16
+	maxNodes  = 10_000  // manifests that are read
+	maxListed = 100_000 // entries, layers and referrers, of all of them
 )
 
 // A state says what is known of a node.
@@ -84,9 +85,10 @@ type manifest struct {
 
 // A walker follows a manifest's entries and referrers.
 type walker struct {
-	repo  *remote.Repository
-	tags  map[string]bool  // those made of digests
-	drawn map[string]state // by digest
+	repo   *remote.Repository
+	tags   map[string]bool  // those made of digests
+	drawn  map[string]state // by digest
+	listed int              // see maxListed
 }
 
 // root follows what the repository's reference stands for.
@@ -156,6 +158,9 @@ func (w *walker) fill(ctx context.Context, n *node, d oci.Descriptor, raw []byte
 	found, err := w.referrers(ctx, d)
 	if err != nil {
 		return err
+	}
+	if w.listed += len(m.Manifests) + len(m.Layers) + len(found); w.listed > maxListed {
+		return fmt.Errorf("read %s: with it, more than %d entries are listed", d.Digest, maxListed)
 	}
 	if oci.IsIndex(d.MediaType) {
 		n.label = cmp.Or(n.label, "index")
@@ -247,6 +252,9 @@ func (w *walker) referrers(ctx context.Context, d oci.Descriptor) ([]oci.Descrip
 		return nil, fmt.Errorf("list referrers of %s: %w", d.Digest, err)
 	}
 	more, err := w.fallback(ctx, string(d.Digest))
+	if len(found)+len(more) > maxNodes {
+		return nil, fmt.Errorf("list referrers of %s: there are more than %d", d.Digest, maxNodes)
+	}
 	for _, r := range more {
 		if !slices.ContainsFunc(found, func(f oci.Descriptor) bool { return f.Digest == r.Digest }) {
 			found = append(found, r)
