@@ -95,9 +95,6 @@ func inRegionOf(queue string) config.LoadOptionsFunc {
 // A letter is what Lambda says of records that it has given up, as far as it
 // matters here.
 type letter struct {
-	Request struct {
-		Condition string `json:"condition"`
-	} `json:"requestContext"`
 	Batch *batch `json:"DDBStreamBatchInfo"`
 }
 
