@@ -1,6 +1,7 @@
 package local
 
 import (
+	"encoding/binary"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -96,4 +97,41 @@ func TestChangesWaitForWhoWasAway(t *testing.T) {
 			t.Errorf("got %d changes, want all %d", got, n)
 		}
 	})
+}
+
+// A process that was there all the time, on a machine that was not, is no
+// different: what was changed as the lid was shut is told when it opens.
+func TestChangesWaitForWhoSlept(t *testing.T) {
+	s := openStore(t, bbolt.Options{})
+	s.mustRegister(t, "c")
+	const n = 30 // in several runs
+	for i := range n {
+		s.mustDo(t, table.Put(table.Key{Partition: "p", Sort: fmt.Sprintf("%03d", i)}, table.B("b", make([]byte, 100<<10))))
+	}
+	s.sleep(t, 72*time.Hour)
+	if got := len(sorts(s.consume(t, "c", n))); got != n {
+		t.Errorf("got %d changes, want all %d", got, n)
+	}
+}
+
+// sleep makes it later by the clock on the wall, and by no other. The store was
+// opened too long ago for that to matter.
+func (s *Store) sleep(t *testing.T, d time.Duration) {
+	t.Helper()
+	err := s.submit(t.Context(), 0, func(g *group) error {
+		s.looked, s.woke = s.looked.Add(-d), s.woke.Add(-2*catchUp)
+		older := map[string][]byte{}
+		err := g.changes.ForEach(func(k, v []byte) error {
+			at := binary.BigEndian.Uint64(v[2:]) - uint64(d)
+			older[string(k)] = slices.Concat(v[:2], binary.BigEndian.AppendUint64(nil, at), v[changeHead:])
+			return nil
+		})
+		for k, v := range older {
+			g.put(g.changes, []byte(k), v)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }

@@ -46,9 +46,8 @@ const mapSize = 1 << 30
 
 // Store is a table in a file. It is safe for concurrent use.
 type Store struct {
-	db     *bbolt.DB
-	log    *slog.Logger
-	opened time.Time
+	db  *bbolt.DB
+	log *slog.Logger
 
 	jobs     chan *job
 	appended signal // raised when there are new changes
@@ -60,6 +59,9 @@ type Store struct {
 	tokens  tokens
 	filters map[string]func(table.Key) bool // by consumer; those without one want all
 	failed  error                           // why nothing can be written any more
+	woke    time.Time                       // when the file was opened, or the machine woke since
+	looked  time.Time                       // when that was last looked at, by the clock on the wall
+	waited  time.Time                       // and by the one that stands still while a machine sleeps
 }
 
 var (
@@ -81,7 +83,8 @@ func open(path string, log *slog.Logger, options bbolt.Options) (*Store, error) 
 	if err := sign(path); err != nil {
 		log.Warn("leave a note of who holds the table", "error", err)
 	}
-	s := &Store{db: db, log: log, opened: time.Now(), jobs: make(chan *job), quit: make(chan struct{}), filters: map[string]func(table.Key) bool{}}
+	s := &Store{db: db, log: log, jobs: make(chan *job), quit: make(chan struct{}), filters: map[string]func(table.Key) bool{}}
+	s.wake(time.Now())
 	s.close = sync.OnceValue(s.shut)
 	s.running.Go(s.write)
 	s.running.Go(s.sweep)

@@ -12,10 +12,24 @@ import (
 // sweepEvery is how often expired items and old changes are looked for.
 const sweepEvery = time.Minute
 
-// catchUp is how long after the file was opened changes are kept for whoever has
-// not asked for them yet, however old they are. What was pushed just before a
-// laptop was put away for the weekend is still told on Monday.
+// catchUp is how long after the file was opened, or the machine woke, changes are
+// kept for whoever has not asked for them yet, however old they are. What was
+// pushed just before a laptop was put away for the weekend is still told on Monday.
 const catchUp = time.Hour
+
+// nap is how much more time than a process has had counts as sleep.
+const nap = time.Minute
+
+// wake notices that the machine has slept: the clock on the wall went on, and the
+// one that Go measures durations by did not. A wall clock that was put forward
+// looks the same, and makes changes as old.
+func (s *Store) wake(now time.Time) {
+	wall := now.Round(0)
+	if s.waited.IsZero() || wall.Sub(s.looked)-now.Sub(s.waited) > nap {
+		s.woke = now
+	}
+	s.looked, s.waited = wall, now
+}
 
 // maxSweep bounds what one commit removes, so that writers hardly notice.
 const maxSweep = 100
@@ -93,6 +107,7 @@ func (g *group) trim() (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	g.store.wake(g.now)
 	var done [][]byte
 	cursor := g.changes.Cursor()
 	for k, v := cursor.First(); k != nil; k, v = cursor.Next() {
@@ -104,7 +119,7 @@ func (g *group) trim() (more bool, err error) {
 		if err != nil {
 			return false, fmt.Errorf("change %d: %w", sequence, err)
 		}
-		kept := g.now.Sub(at) <= table.StreamLife || g.now.Sub(g.store.opened) <= catchUp
+		kept := g.now.Sub(at) <= table.StreamLife || g.now.Sub(g.store.woke) <= catchUp
 		if sequence > acknowledged && kept {
 			break
 		}
