@@ -100,7 +100,7 @@ func isLocal(addr net.Addr) bool {
 func (c *serve) guard(ctx context.Context, d *data, post *webhook.Post, background *sync.WaitGroup, log *slog.Logger) (guard, error) {
 	if c.Policy == "" {
 		everybody, err := letIn(access.Principal{Kind: "anybody", Name: "open"})
-		return guard{desk: desk.New(desk.Options{Post: letterDesk{post}, Gate: everybody, Log: log})}, err
+		return guard{desk: desk.New(desk.Options{Post: letterDesk{post, c.Open}, Gate: everybody, Log: log})}, err
 	}
 	file, err := openPolicy(string(c.Policy), log)
 	if err != nil {
@@ -120,7 +120,7 @@ func (c *serve) guard(ctx context.Context, d *data, post *webhook.Post, backgrou
 	return guard{gate, desk.New(desk.Options{
 		Ledger: kept, State: file.state(kept), File: file.text,
 		Login: authenticator, Keys: vault.Open(vault.File(d.keys()), kept.PublishKeys, time.Now), Verifier: verifier,
-		Service: service, Life: c.TokenLife, Gate: gate, Post: letterDesk{post}, Log: log,
+		Service: service, Life: c.TokenLife, Gate: gate, Post: letterDesk{post: post}, Log: log,
 	})}, nil
 }
 

@@ -120,7 +120,12 @@ func (c *lettersRedrive) Run(t terminal) error {
 }
 
 // letterDesk is a post as the desk knows it.
-type letterDesk struct{ post *webhook.Post }
+type letterDesk struct {
+	post *webhook.Post
+	// public is set where anybody may ask. They are not told where webhooks are,
+	// nor why they fail, which has addresses and paths of files.
+	public bool
+}
 
 var _ desk.Post = letterDesk{}
 
@@ -129,10 +134,14 @@ func (d letterDesk) Letters(ctx context.Context, after string, n int) (desk.Lett
 	letters, next, err := d.post.Letters(ctx, after, n)
 	out := desk.Letters{Next: next}
 	for _, l := range letters {
-		out.Letters = append(out.Letters, desk.Letter{
+		letter := desk.Letter{
 			Event: l.Event.ID, Type: l.Event.Type, Subject: l.Event.Subject, Time: l.Event.Time,
-			Hook: l.Hook, Place: l.Place, Tries: l.Tries, Died: l.Died, Reason: l.Reason,
-		})
+			Hook: l.Hook, Tries: l.Tries, Died: l.Died,
+		}
+		if !d.public {
+			letter.Place, letter.Reason = l.Place, l.Reason
+		}
+		out.Letters = append(out.Letters, letter)
 	}
 	return out, err
 }

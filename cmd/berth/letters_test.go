@@ -73,6 +73,32 @@ func TestLettersOfAnOpenRegistry(t *testing.T) {
 	berth(t, "", "robot", "list", "--registry", p.url).wants(t, 1, "it is open, or no Berth")
 }
 
+// One that is open to others does not tell them where webhooks are, nor which file
+// is missing.
+func TestLettersThatAnybodyMayRead(t *testing.T) {
+	h := newHooked(t)
+	h.answers(func() int { return http.StatusGone })
+	data := t.TempDir()
+	p := start(t, data, append(h.flags(), "--open")...)
+	pushManifest(t, p.url, "team/app", "v1", v1.MediaTypeImageManifest, image(t, p.url, "team/app", 1))
+	var listed typed
+	eventually(t, "three letters", func() bool {
+		listed = berth(t, "", "letters", "list", "--registry", p.url).wants(t, 0)
+		return strings.Count(listed.out, "\n") == 4
+	})
+	listed.out += berth(t, "", "letters", "list", "--registry", p.url, "--json").wants(t, 0).out
+	for _, part := range []string{"127.0.0.1", "gone"} {
+		if strings.Contains(listed.out, part) {
+			t.Errorf("letters tell %q:\n%s", part, listed.out)
+		}
+	}
+	p.signal(os.Interrupt)
+	p.end()
+	if offline := berth(t, "", "letters", "list", "--data", data).wants(t, 0); !strings.Contains(offline.out, "gone (410)") {
+		t.Errorf("who has the folder is told\n%s", offline.out)
+	}
+}
+
 const plainImage = `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json",` +
 	`"digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2},"layers":[]}`
 

@@ -86,7 +86,7 @@ func openFolder(folder string, t terminal) (*office, error) {
 		return nil, errors.Join(err, d.table.Close())
 	}
 	o, err := operate(desk.Options{
-		Ledger: l, Keys: vault.Open(vault.File(d.keys()), l.PublishKeys, nil), Post: letterDesk{post}, Log: log,
+		Ledger: l, Keys: vault.Open(vault.File(d.keys()), l.PublishKeys, nil), Post: letterDesk{post: post}, Log: log,
 	})
 	if err != nil {
 		return nil, errors.Join(err, d.table.Close())

@@ -27,10 +27,10 @@ type Letter struct {
 	Subject string    `json:"subject"`
 	Time    time.Time `json:"time"`
 	Hook    string    `json:"hook"`  // tells webhooks apart
-	Place   string    `json:"place"` // scheme and host of the webhook
+	Place   string    `json:"place"` // scheme and host of the webhook; "" where anybody may ask
 	Tries   int       `json:"tries"`
 	Died    time.Time `json:"died"`
-	Reason  string    `json:"reason"` // of the last failure
+	Reason  string    `json:"reason"` // of the last failure; "" where anybody may ask
 }
 
 // Letters are a page of letters.
