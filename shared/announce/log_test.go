@@ -146,6 +146,27 @@ func TestLogForgetsAfterADay(t *testing.T) {
 	wantIDs(t, got, "new")
 }
 
+// The table may keep what has expired for days. Who asks for all does not have it
+// read.
+func TestLogPassesOverWhatItForgot(t *testing.T) {
+	now := time.Now()
+	store := &late{Store: openTable(t), missing: func(table.Item) bool { return false }}
+	l := announce.NewLog(store, func() time.Time { return now })
+	large := json.RawMessage(`"` + strings.Repeat("x", announce.MaxEvent-1<<10) + `"`)
+	for i := range 20 {
+		old := logged("app", fmt.Sprint(i))
+		old.Data = large
+		publish(t, l, old)
+	}
+	now = now.Add(announce.Keep + time.Minute)
+	publish(t, l, logged("app", "new"))
+	got, _ := idsAfter(t, l, "app", 0, 100)
+	wantIDs(t, got, "new")
+	if store.queries != 1 {
+		t.Errorf("%d queries, want 1", store.queries)
+	}
+}
+
 // Events are told by several processes, whose clocks differ by hours and whose
 // requests fail before or after they are done. Whoever follows the log from the
 // beginning sees all that was published, and nothing appears behind them.

@@ -14,7 +14,8 @@ import (
 // event, from which one can go on; event is JSON on one line, and part of a page
 // of the table that it keeps in memory.
 func (l *Log) Read(ctx context.Context, repo string, after int64, each func(position int64, event string) bool) error {
-	r := reader{at: min(max(after, 0), maxPosition), now: l.now(), each: each}
+	now := l.now()
+	r := reader{at: min(max(after, forgotten(now), 0), maxPosition), now: now, each: each}
 	for more := true; more; {
 		page, err := l.table.Query(ctx, table.Query{
 			Partition: logPartition(repo), Prefix: runPrefix, After: runKey(repo, r.at).Sort,
@@ -25,6 +26,13 @@ func (l *Log) Read(ctx context.Context, repo string, after int64, each func(posi
 		more = r.page(page)
 	}
 	return nil
+}
+
+// forgotten is a position up to which all has expired: no event has one from before
+// it was told. The table may remove such events days later, and until then it would
+// take long to read past them.
+func forgotten(now time.Time) int64 {
+	return now.Add(-Keep - time.Second).UnixMicro() // the table tells expiries by the second
 }
 
 // A reader goes through the runs of a repository.
