@@ -70,12 +70,11 @@ func (c *redrive) open(ctx context.Context, t terminal) (*redriver, error) {
 	}
 	log := logTo(t)
 	store := dynamo.New(dynamodb.NewFromConfig(cfg), dynamodbstreams.NewFromConfig(cfg), c.Table, log)
-	announcer := wire.NewAnnouncer(wire.Config{
-		Bus: c.Bus, URL: c.URL, Region: cfg.Region, Credentials: keys, EventBridge: c.EventBridge,
-	}, store, log)
+	to := wire.Config{Bus: c.Bus, URL: c.URL, Region: cfg.Region, Credentials: keys, EventBridge: c.EventBridge}
 	return &redriver{
+		findBus: func(ctx context.Context) error { return wire.FindBus(ctx, to) },
 		letters: &mailbox{client: sqs.NewFromConfig(cfg), url: c.Queue, look: look},
-		stream:  store, announcer: announcer, name: c.Table, drop: c.Drop, out: t.out,
+		stream:  store, announcer: wire.NewAnnouncer(to, store, log), name: c.Table, drop: c.Drop, out: t.out,
 	}, nil
 }
 

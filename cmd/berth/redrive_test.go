@@ -53,6 +53,7 @@ func (q *deadQueue) left() int { return len(q.service.Bodies()["unannounced"]) }
 type heard struct {
 	tags    []string
 	refuses error
+	nowhere error // it takes all, and that is gone
 }
 
 func (h *heard) Publish(_ context.Context, events []announce.Event) error {
@@ -108,6 +109,7 @@ func (q *deadQueue) redriving(t *testing.T, stream shardReader, to *heard, drop 
 			Region: "us-east-1", BaseEndpoint: aws.String(server.URL), Credentials: credentials.NewStaticCredentialsProvider("id", "secret", ""),
 		})},
 		stream: stream, name: "items", drop: drop, out: &out,
+		findBus: func(context.Context) error { return to.nowhere },
 		announcer: &announce.Announcer{
 			Source: "https://registry.example.com", To: []announce.Publisher{to}, Log: slog.New(slog.DiscardHandler),
 			Registry: registry.New(items, nil, registry.Options{}),
@@ -148,6 +150,16 @@ func TestRedriveInVain(t *testing.T) {
 	to := &heard{}
 	if out, err := q.redriving(t, stream, to, false); err != nil || q.left() != 0 || len(to.tags) != 1 {
 		t.Errorf("afterwards: got %v with %d letters left; it said\n%s", err, q.left(), out)
+	}
+}
+
+// A bus that is not there takes everything: nothing is told it.
+func TestRedriveToNoBus(t *testing.T) {
+	q, to := newDeadQueue(t), &heard{nowhere: errors.New("there is no such bus")}
+	q.letter("items", "s1", "1", "2")
+	out, err := q.redriving(t, shardReader{"s1": has(nil, "a")}, to, true)
+	if !errors.Is(err, to.nowhere) || q.left() != 1 || len(to.tags) != 0 {
+		t.Errorf("got %v with %d letters left and %q told; it said\n%s", err, q.left(), to.tags, out)
 	}
 }
 

@@ -64,6 +64,7 @@ func (m *mailbox) putBack(ctx context.Context, message types.Message) error {
 
 // A redriver tells what the letters in a mailbox are about. It is used once.
 type redriver struct {
+	findBus   func(context.Context) error // fails if events would be gone
 	letters   *mailbox
 	stream    repeater
 	announcer *announce.Announcer
@@ -77,6 +78,9 @@ type redriver struct {
 
 // run takes letters until there is none that it has not seen.
 func (r *redriver) run(ctx context.Context) error {
+	if err := r.findBus(ctx); err != nil {
+		return err
+	}
 	r.seen, r.done = map[string]types.Message{}, map[string]bool{}
 	defer r.putBack(ctx)
 	for fresh := true; fresh && ctx.Err() == nil; {

@@ -60,6 +60,11 @@ func TestRedriveFails(t *testing.T) {
 	if out, err := cl.redriveCommand(t).CombinedOutput(); err == nil {
 		t.Errorf("nothing was taken, and it ends well:\n%s", out)
 	}
+	wrong := cl.redriveCommand(t)
+	wrong.Args = append(wrong.Args, "--bus", "another") // of two it is the last that counts
+	if out, err := wrong.CombinedOutput(); err == nil || !strings.Contains(string(out), "find the bus another") {
+		t.Errorf("for a bus that is not there: got %v\n%s", err, out)
+	}
 	if len(cl.letters()[queue]) == 0 || len(cl.bus.Taken(0, 1)) > 0 {
 		t.Errorf("no letter is left, or something was told:\n%s", cl.letters()[queue])
 	}

@@ -130,8 +130,7 @@ func (b *bus) send(ctx context.Context, entries []entry, which []int) ([]int, er
 	if err != nil {
 		return which, fmt.Errorf("write request: %w", err)
 	}
-	header := http.Header{"Content-Type": {"application/x-amz-json-1.1"}, "X-Amz-Target": {"AWSEvents.PutEvents"}}
-	body, err := b.post(ctx, b.url, header, payload, http.StatusOK)
+	body, err := b.call(ctx, "PutEvents", payload)
 	if err != nil {
 		return which, err
 	}
@@ -143,6 +142,32 @@ func (b *bus) send(ctx context.Context, entries []entry, which []int) ([]int, er
 		return which, fmt.Errorf("the answer speaks of %d entries, and %d were put", len(answer.Entries), len(which))
 	}
 	return refusedOf(answer.Entries, which)
+}
+
+// call has EventBridge do something once.
+func (b *bus) call(ctx context.Context, operation string, payload []byte) ([]byte, error) {
+	header := http.Header{"Content-Type": {"application/x-amz-json-1.1"}, "X-Amz-Target": {"AWSEvents." + operation}}
+	return b.post(ctx, b.url, header, payload, http.StatusOK)
+}
+
+// FindBus fails unless the bus is there. EventBridge takes events for one that is
+// not without a word, and they are gone: whoever names a bus by hand asks before.
+// A function need not, since its role may put events on one bus that there is.
+func FindBus(ctx context.Context, c Config) error {
+	b := newBus(c)
+	payload, err := json.Marshal(struct{ Name string }{b.name})
+	if err != nil {
+		return fmt.Errorf("write request: %w", err)
+	}
+	for attempt := 1; ; attempt++ {
+		_, err := b.call(ctx, "DescribeEventBus", payload)
+		switch {
+		case err == nil:
+			return nil
+		case !b.again(ctx, attempt, err):
+			return fmt.Errorf("find the bus %s: %w", b.name, err)
+		}
+	}
 }
 
 // An outcome is what became of one entry.

@@ -239,3 +239,32 @@ func TestPublishWithoutAnAnswer(t *testing.T) {
 		server.Close()
 	}
 }
+
+// A bus that is not there is noticed before anything is lost on it, and a moment
+// in which nobody can tell is waited out.
+func TestFindBus(t *testing.T) {
+	calls := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var asked struct{ Name string }
+		if err := json.NewDecoder(r.Body).Decode(&asked); err != nil || r.Header.Get("X-Amz-Target") != "AWSEvents.DescribeEventBus" {
+			t.Errorf("%v, header %v", err, r.Header)
+		}
+		if calls++; calls == 1 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		if asked.Name != "team-events" {
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `{"__type":"ResourceNotFoundException","message":"Event bus does not exist."}`)
+		}
+	}))
+	defer server.Close()
+	c := Config{Bus: "team-events", EventBridge: server.URL, Region: "us-east-1", Credentials: aws.Credentials{AccessKeyID: "a", SecretAccessKey: "s"}}
+	if err := FindBus(t.Context(), c); err != nil || calls != 2 {
+		t.Errorf("got %v after %d calls", err, calls)
+	}
+	c.Bus = "team-event"
+	if err := FindBus(t.Context(), c); err == nil || !strings.Contains(err.Error(), "find the bus team-event: ") || calls != 3 {
+		t.Errorf("of another: got %v after %d calls", err, calls-2)
+	}
+}

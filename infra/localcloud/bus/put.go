@@ -73,9 +73,10 @@ type failure struct{ code, text string }
 
 func (f failure) Error() string { return f.code + ": " + f.text }
 
-// ServeHTTP answers PutEvents, which is named by the header X-Amz-Target.
+// ServeHTTP answers PutEvents and DescribeEventBus; the header X-Amz-Target says
+// which.
 func (b *Bus) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	result, err := b.put(w, r)
+	result, err := b.serve(w, r)
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 	w.Header().Set("X-Amzn-Requestid", uuid.NewString())
 	if f, ok := errors.AsType[failure](err); ok {
@@ -85,15 +86,40 @@ func (b *Bus) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(result) // who asked has gone
 }
 
-func (b *Bus) put(w http.ResponseWriter, r *http.Request) (any, error) {
-	if target := r.Header.Get("X-Amz-Target"); r.Method != http.MethodPost || target != "AWSEvents.PutEvents" {
-		return nil, failure{"UnknownOperationException", "localcloud does not know " + target + "."}
-	}
-	var asked struct{ Entries []entry }
+func (b *Bus) serve(w http.ResponseWriter, r *http.Request) (any, error) {
 	body := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
 	body.DisallowUnknownFields()
+	switch target := r.Header.Get("X-Amz-Target"); {
+	case r.Method == http.MethodPost && target == "AWSEvents.PutEvents":
+		return b.put(body)
+	case r.Method == http.MethodPost && target == "AWSEvents.DescribeEventBus":
+		return b.describe(body)
+	default:
+		return nil, failure{"UnknownOperationException", "localcloud does not know " + target + "."}
+	}
+}
+
+// describe says that there is a bus, if so.
+func (b *Bus) describe(body *json.Decoder) (any, error) {
+	var asked struct{ Name string }
 	if err := body.Decode(&asked); err != nil {
-		return nil, failure{"SerializationException", "localcloud does not understand the request: " + err.Error()}
+		return nil, misunderstood(err)
+	}
+	name := entry{EventBusName: asked.Name}.bus()
+	if !slices.Contains(b.Buses, name) {
+		return nil, failure{"ResourceNotFoundException", "Event bus " + name + " does not exist."}
+	}
+	return map[string]string{"Name": name, "Arn": "arn:aws:events:" + b.Region + ":" + b.Account + ":event-bus/" + name}, nil
+}
+
+func misunderstood(err error) error {
+	return failure{"SerializationException", "localcloud does not understand the request: " + err.Error()}
+}
+
+func (b *Bus) put(body *json.Decoder) (any, error) {
+	var asked struct{ Entries []entry }
+	if err := body.Decode(&asked); err != nil {
+		return nil, misunderstood(err)
 	}
 	if err := check(asked.Entries); err != nil {
 		return nil, err

@@ -167,3 +167,19 @@ func TestUnknownCalls(t *testing.T) {
 		}
 	}
 }
+
+// Whether there is a bus can be asked, by its name or its ARN.
+func TestDescribe(t *testing.T) {
+	b := newBus(t)
+	for body, want := range map[string]string{
+		`{"Name": "team"}`: "",
+		`{"Name": "arn:aws:events:us-east-1:123456789012:event-bus/team"}`: "",
+		`{"Name": "default"}`: "",
+		`{"Name": "teem"}`:    "ResourceNotFoundException",
+		`{"Bus": "team"}`:     "SerializationException",
+	} {
+		if a := post(t, b, "AWSEvents.DescribeEventBus", body); a.Type != want {
+			t.Errorf("%s: got %q, want %q", body, a.Type, want)
+		}
+	}
+}
