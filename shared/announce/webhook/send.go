@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -123,7 +124,7 @@ func bare(err error) error {
 	case errors.As(err, &op):
 		return op
 	case errors.As(err, &cert):
-		return cert
+		return errors.New(clipped(cert.Error()))
 	case errors.Is(err, http.ErrSchemeMismatch):
 		return http.ErrSchemeMismatch
 	case errors.Is(err, io.EOF):
@@ -131,6 +132,12 @@ func bare(err error) error {
 	}
 	return errors.New("the request failed, or its answer is not HTTP")
 }
+
+// maxReason is how much is kept of what is wrong with a certificate, in bytes. It
+// repeats the names in it, which may be many and long.
+const maxReason = 300
+
+func clipped(s string) string { return strings.ToValidUTF8(s[:min(len(s), maxReason)], "") }
 
 // judge reads an answer by its status alone (Standard Webhooks, "Operational
 // considerations").

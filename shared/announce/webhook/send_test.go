@@ -1,11 +1,16 @@
 package webhook
 
 import (
+	"crypto/tls"
+	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+	"unicode/utf8"
 )
 
 // A server stands for a hook on a real network.
@@ -119,4 +124,22 @@ func TestParseURL(t *testing.T) {
 			t.Errorf("%s is called %s", text, Hook{URL: u}.Place())
 		}
 	}
+}
+
+// What is wrong with a certificate may take more room than the event.
+func TestALongReason(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bad := roundTripper(func(*http.Request) (*http.Response, error) {
+			return nil, &tls.CertificateVerificationError{Err: errors.New(strings.Repeat("é", 100<<10))}
+		})
+		d := openPost(t, openTable(t), bad, testHook(t)).start()
+		large := event("a:1", 1)
+		large.Data = json.RawMessage(`"` + strings.Repeat("x", 190<<10) + `"`)
+		d.publish(large)
+		time.Sleep(28 * time.Hour)
+		letters := d.lettersNow()
+		if len(letters) != 1 || len(letters[0].Reason) > maxReason || !utf8.ValidString(letters[0].Reason) {
+			t.Errorf("got %d letters", len(letters))
+		}
+	})
 }
