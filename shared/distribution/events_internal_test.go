@@ -1,9 +1,13 @@
 package distribution
 
 import (
+	"context"
 	"errors"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -51,5 +55,51 @@ func TestAHaulLooksAtSoMuch(t *testing.T) {
 	}
 	if looked != 1 || h.at != 1 || !h.more || len(h.events) != 0 {
 		t.Errorf("looked at %d events, up to %d, more %t", looked, h.at, h.more)
+	}
+}
+
+// large are events each of which is a small part of a large item of the table.
+type large struct{ Events }
+
+func (large) Read(_ context.Context, _ string, _ int64, each func(int64, string) bool) error {
+	for i := range int64(100) {
+		item := strings.Repeat("x", 400<<10) + `{"id":"1"}`
+		if !each(i+1, item[400<<10:]) {
+			break
+		}
+	}
+	return nil
+}
+
+// slow is a client that reads nothing.
+type slow struct {
+	http.ResponseWriter
+	held uint64 // bytes, while it is written to
+}
+
+func (s *slow) Write(p []byte) (int, error) {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	s.held = m.HeapAlloc
+	return 0, io.ErrClosedPipe
+}
+
+// For one that reads slowly its events are held, and not all the items of the
+// table that they are a part of.
+func TestStreamHoldsLittle(t *testing.T) {
+	var before runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	client := &slow{ResponseWriter: httptest.NewRecorder()}
+	s := stream{
+		visit: &visit{handler: &handler{events: large{}, streams: newStreams()}},
+		w:     client, control: http.NewResponseController(client), want: watch{after: 0},
+	}
+	if s.catchUp(t.Context()) || client.held == 0 {
+		t.Error("nothing was sent, or more than can be")
+	}
+	if more := int64(client.held) - int64(before.HeapAlloc); more > 4<<20 {
+		t.Errorf("%d KiB are held", more>>10)
 	}
 }

@@ -155,7 +155,9 @@ func (s *stream) catchUp(ctx context.Context) bool {
 			return false
 		}
 		s.want.after = h.at
-		if len(h.events) > 0 && !s.send(h.lines()) {
+		text := h.lines()
+		h.events = nil // parts of whatever large items they were found in
+		if len(text) > 0 && !s.send(text) {
 			return false
 		}
 		if !h.more {
