@@ -59,9 +59,8 @@ type Store struct {
 	tokens  tokens
 	filters map[string]func(table.Key) bool // by consumer; those without one want all
 	failed  error                           // why nothing can be written any more
-	woke    time.Time                       // when the file was opened, or the machine woke since
-	looked  time.Time                       // when that was last looked at, by the clock on the wall
-	waited  time.Time                       // and by the one that stands still while a machine sleeps
+	looked  time.Time                       // when it last looked for old changes
+	woke    time.Time                       // when the file was opened, or the process woke since
 }
 
 var (
@@ -83,8 +82,7 @@ func open(path string, log *slog.Logger, options bbolt.Options) (*Store, error) 
 	if err := sign(path); err != nil {
 		log.Warn("leave a note of who holds the table", "error", err)
 	}
-	s := &Store{db: db, log: log, jobs: make(chan *job), quit: make(chan struct{}), filters: map[string]func(table.Key) bool{}}
-	s.wake(time.Now())
+	s := &Store{db: db, log: log, woke: time.Now(), looked: time.Now(), jobs: make(chan *job), quit: make(chan struct{}), filters: map[string]func(table.Key) bool{}}
 	s.close = sync.OnceValue(s.shut)
 	s.running.Go(s.write)
 	s.running.Go(s.sweep)

@@ -12,23 +12,24 @@ import (
 // sweepEvery is how often expired items and old changes are looked for.
 const sweepEvery = time.Minute
 
-// catchUp is how long after the file was opened, or the machine woke, changes are
+// catchUp is how long after the file was opened, or the process woke, changes are
 // kept for whoever has not asked for them yet, however old they are. What was
 // pushed just before a laptop was put away for the weekend is still told on Monday.
 const catchUp = time.Hour
 
-// nap is how much more time than a process has had counts as sleep.
-const nap = time.Minute
+// nap is after how long without a look at old changes the process has slept: with
+// its machine, or because it was stopped.
+const nap = 5 * sweepEvery
 
-// wake notices that the machine has slept: the clock on the wall went on, and the
-// one that Go measures durations by did not. A wall clock that was put forward
+// wake notices that the process has slept, by the clock on the wall: the one that
+// Go measures durations by may stand still meanwhile. A clock that was put forward
 // looks the same, and makes changes as old.
 func (s *Store) wake(now time.Time) {
-	wall := now.Round(0)
-	if s.waited.IsZero() || wall.Sub(s.looked)-now.Sub(s.waited) > nap {
+	now = now.Round(0)
+	if now.Sub(s.looked) > nap {
 		s.woke = now
 	}
-	s.looked, s.waited = wall, now
+	s.looked = now
 }
 
 // maxSweep bounds what one commit removes, so that writers hardly notice.
