@@ -3,6 +3,7 @@ package distribution
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -101,5 +102,28 @@ func TestStreamHoldsLittle(t *testing.T) {
 	}
 	if more := int64(client.held) - int64(before.HeapAlloc); more > 4<<20 {
 		t.Errorf("%d KiB are held", more>>10)
+	}
+}
+
+// Those who are not logged in leave room for those who are, whatever number of
+// addresses they have.
+func TestStrangersLeaveRoom(t *testing.T) {
+	s := newStreams()
+	var last func()
+	for i := range maxStreams {
+		leave, err := s.enter(fmt.Sprint("2001:db8::", i), true)
+		if (err != nil) != (i >= maxStrangers) {
+			t.Fatalf("stream %d of strangers: %v", i, err)
+		}
+		if err == nil {
+			last = leave
+		}
+	}
+	if _, err := s.enter("robot:ci", false); err != nil {
+		t.Errorf("somebody: %v", err)
+	}
+	last()
+	if _, err := s.enter("2001:db8::1", true); err != nil {
+		t.Errorf("a stranger after one has left: %v", err)
 	}
 }

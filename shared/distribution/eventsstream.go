@@ -16,6 +16,7 @@ import (
 const (
 	maxStreams      = 256 // in this process
 	maxStreamsOfOne = 32
+	maxStrangers    = maxStreams / 2        // of those who are not logged in, who have any number of addresses
 	streamBatch     = 64 << 10              // bytes that are held for one that reads slowly
 	streamPatience  = time.Minute           // for how long it may read nothing
 	streamBeat      = 15 * time.Second      // after which something is sent, whatever happens
@@ -26,9 +27,10 @@ const (
 type streams struct {
 	beat, patience time.Duration
 
-	mu    sync.Mutex
-	count int
-	by    map[string]int // by who reads
+	mu        sync.Mutex
+	count     int
+	strangers int            // of the count
+	by        map[string]int // by who reads
 
 	once  sync.Once
 	ended chan struct{}
@@ -39,21 +41,27 @@ func newStreams() *streams {
 }
 
 // enter counts a stream until leave is called.
-func (s *streams) enter(who string) (leave func(), err error) {
+func (s *streams) enter(who string, stranger bool) (leave func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.count == maxStreams || s.by[who] == maxStreamsOfOne {
+	if s.count == maxStreams || s.by[who] == maxStreamsOfOne || stranger && s.strangers == maxStrangers {
 		return nil, oci.ErrTooManyRequests.With(nil, "too many streams of events are open, ask for pages instead")
 	}
 	s.count++
 	s.by[who]++
-	return func() { s.leave(who) }, nil
+	if stranger {
+		s.strangers++
+	}
+	return func() { s.leave(who, stranger) }, nil
 }
 
-func (s *streams) leave(who string) {
+func (s *streams) leave(who string, stranger bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.count--
+	if stranger {
+		s.strangers--
+	}
 	if s.by[who]--; s.by[who] == 0 {
 		delete(s.by, who)
 	}
@@ -74,7 +82,7 @@ func (s *streams) over(r *http.Request) <-chan struct{} {
 // streamEvents answers with server-sent events (HTML Living Standard, section
 // 9.2) until the client hangs up, stops reading, or may not read any more.
 func (v *visit) streamEvents(w http.ResponseWriter, r *http.Request, want watch) error {
-	leave, err := v.streams.enter(v.reader(r))
+	leave, err := v.streams.enter(v.reader(r), v.session != nil && v.session.Unknown())
 	if err != nil {
 		return err
 	}
