@@ -117,6 +117,8 @@ func (o *Outbox) keep(ctx context.Context, actions []table.Action) error {
 			for _, i := range slices.Backward(there.Failed) {
 				actions = slices.Delete(actions, i, i+1)
 			}
+			// Perhaps run was never told of them: the table kept them and failed.
+			o.reread()
 		case err != nil:
 			return err
 		default:
@@ -138,6 +140,18 @@ func (o *Outbox) tell(actions []table.Action) {
 		o.inbox = append(o.inbox, entry{event: a.Key.Sort[len(eventPrefix):], line: a.Set.Str(attrLine)})
 	}
 	o.mu.Unlock()
+	o.wake()
+}
+
+// reread has run look into the table for what it was not told of.
+func (o *Outbox) reread() {
+	o.mu.Lock()
+	o.more = true
+	o.mu.Unlock()
+	o.wake()
+}
+
+func (o *Outbox) wake() {
 	select {
 	case o.kick <- struct{}{}:
 	default: // it is told already
