@@ -60,7 +60,8 @@
 // Its bytes are those that the digest names. That it is still there, and still for
 // this identity, is a minute old at most, or two seconds if HEAD asks; the answer
 // says so by Age. It is handed over to one GET, without OCI-Referrers, and not
-// after a write through the Transport by which it may be gone. Manifests of up to
+// after a write through the Transport by which it may be gone, or out of sight as
+// what a tag was moved away from is. Manifests of up to
 // 4 MiB are held, and of 16 MiB in all; where there is no room nothing is asked
 // ahead.
 //

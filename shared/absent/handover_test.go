@@ -53,7 +53,7 @@ func TestWhatIsHeldCrossesNothing(t *testing.T) {
 }
 
 func TestWhatIsHeldIsForgotten(t *testing.T) {
-	plain := manifestAt(app, "v2")
+	plain, byDigest := manifestAt(app, "v2"), manifestAt(app, string(other))
 	for name, c := range map[string]struct {
 		method, url, body string
 		forgets           bool
@@ -63,8 +63,10 @@ func TestWhatIsHeldIsForgotten(t *testing.T) {
 		"a delete by tag":     {"DELETE", plain, "", true},
 		"what is not known":   {"POST", host + "/v2/" + app + "/_ext/v1/clean", "{}", true},
 		"what is less known":  {"PUT", host + "/v2/clean", "{}", true},
-		"a referrer":          {"PUT", plain, subjectOf(string(image)), false},
-		"an image":            {"PUT", plain, `{}`, false},
+		"a tag that moves":    {"PUT", plain, `{}`, true}, // away from image, and that was all that was seen of it
+		"tags that move":      {"PUT", byDigest + "?tag=v2", `{}`, true},
+		"a referrer":          {"PUT", byDigest, subjectOf(string(image)), false},
+		"an image":            {"PUT", byDigest, `{}`, false},
 		"a layer":             {"PUT", host + "/v2/" + app + "/blobs/uploads/1?digest=" + string(other), "x", false},
 		"elsewhere":           {"DELETE", manifestAt("team/other", string(image)), "", false},
 	} {
@@ -119,6 +121,25 @@ func TestADeleteMeanwhile(t *testing.T) {
 	d.answer, d.asked = serving("absent"), nil
 	if fetch(t, tr, "GET"); d.paths() == "" {
 		t.Error("what was deleted is handed over")
+	}
+}
+
+// What a tag was moved away from while it was fetched ahead may be out of sight, as
+// well for who has asked again meanwhile.
+func TestATagThatMovesMeanwhile(t *testing.T) {
+	tr, d := lookout(t)
+	d.answer = func(r *http.Request) *http.Response {
+		if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/manifests/") {
+			d.answer = func(*http.Request) *http.Response { return reply(http.StatusNotFound) }
+			do(t, tr, "PUT", manifestAt(app, "v2"), "{}")
+			do(t, tr, "GET", referrersOf(app, image), "")
+		}
+		return serving("present")(r)
+	}
+	do(t, tr, "GET", referrersOf(app, image), "")
+	d.paths()
+	if fetch(t, tr, "GET"); d.paths() == "" {
+		t.Error("what is out of sight is handed over")
 	}
 }
 

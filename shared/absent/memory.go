@@ -79,19 +79,34 @@ func (m *memory) forget(rooms []room, gone bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, r := range rooms {
-		all := r == room{}
-		m.clock++
+		m.void(r)
+		maps.DeleteFunc(m.notes, func(n note, _ time.Time) bool { return r.has(n) })
 		if gone {
-			m.sights.drop(func(n note, _ sight) bool { return all || n.room == r })
+			m.sights.drop(r)
 		}
-		if all || len(m.forgotten) >= maxRooms {
-			m.notes, m.forgotten, m.floor = nil, nil, m.clock
-			continue
-		}
-		if m.forgotten == nil {
-			m.forgotten = map[room]uint64{}
-		}
-		m.forgotten[r] = m.clock
-		maps.DeleteFunc(m.notes, func(n note, _ time.Time) bool { return n.room == r })
 	}
+}
+
+// leave drops what was looked at in rooms, and what requests under way will bring.
+// What is noted stays.
+func (m *memory) leave(rooms []room) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range rooms {
+		m.void(r)
+		m.sights.drop(r)
+	}
+}
+
+// void has nothing held of what requests under way will bring of a room.
+func (m *memory) void(r room) {
+	m.clock++
+	if r == (room{}) || len(m.forgotten) >= maxRooms {
+		m.forgotten, m.floor = nil, m.clock
+		return
+	}
+	if m.forgotten == nil {
+		m.forgotten = map[room]uint64{}
+	}
+	m.forgotten[r] = m.clock
 }

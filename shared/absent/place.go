@@ -47,14 +47,15 @@ type note struct {
 }
 
 // locate says where a request goes. What may mean something else to the registry
-// than it does here, such as an escaped path, is not understood.
+// than it does here, such as an escaped path, or one by which a gateway may lead
+// there, is not understood.
 func locate(req *http.Request) place {
 	u := req.URL
 	rest, ok := strings.CutPrefix(u.Path, "/v2/")
 	switch {
-	case !ok:
+	case !ok && u.Opaque == "" && !strings.Contains(u.Path, "/v2/"):
 		return place{}
-	case u.RawPath != "" || req.Host != "" && req.Host != u.Host:
+	case !ok, u.Opaque != "", u.RawPath != "" || req.Host != "" && req.Host != u.Host:
 		return place{kind: kindOther}
 	}
 	p := split(rest)
@@ -105,6 +106,9 @@ func hostOf(u *url.URL) string {
 	}
 	return net.JoinHostPort(host, port)
 }
+
+// has says whether a note is of a room, or of any if that is the zero one.
+func (r room) has(n note) bool { return r == room{} || n.room == r }
 
 // note returns what would be noted of a place for who makes a request.
 func (p place) note(req *http.Request) note {

@@ -49,8 +49,12 @@ type sights struct {
 	tellers map[teller]bool
 }
 
-// drop takes out those that are meant, and what they hold.
-func (s *sights) drop(meant func(note, sight) bool) {
+// drop takes out those of a room, and what they hold.
+func (s *sights) drop(r room) {
+	s.dropFunc(func(n note, _ sight) bool { return r.has(n) })
+}
+
+func (s *sights) dropFunc(meant func(note, sight) bool) {
 	for n, old := range s.all {
 		if meant(n, old) {
 			s.put(n, sight{until: old.until})
@@ -76,7 +80,7 @@ func (s *sights) isFull() bool { return len(s.all) >= maxSights || s.size > maxA
 // makeRoom drops what is past if there is no room.
 func (s *sights) makeRoom() {
 	if now := time.Now(); s.isFull() {
-		s.drop(func(_ note, old sight) bool { return !now.Before(old.until) })
+		s.dropFunc(func(_ note, old sight) bool { return !now.Before(old.until) })
 	}
 }
 

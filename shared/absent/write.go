@@ -12,17 +12,20 @@ import (
 // forgotten at its start, since what is there may be old from then on, and at its
 // end, failed or not, since what others have learnt meanwhile may be as well.
 func (t *Transport) write(req *http.Request, at place) (*http.Response, error) {
-	rooms, gone := touched(req), !isPush(req, at)
+	rooms, gone, tagged := touched(req), !isPush(req, at), tagged(req)
 	t.memory.forget(rooms, gone)
+	t.memory.leave(tagged)
 	resp, err := t.send(req, at)
 	if len(rooms) == 0 && err == nil && len(resp.Header.Values("Oci-Subject")) > 0 {
 		rooms = []room{at.room} // it knows better
 	}
 	t.memory.forget(rooms, gone)
+	t.memory.leave(tagged)
 	return resp, err
 }
 
-// isPush says whether a write is to push a manifest, after which no other is gone.
+// isPush says whether a write is to push a manifest, after which no other is gone,
+// unless it was reached by a tag; see tagged.
 func isPush(req *http.Request, at place) bool {
 	return req.Method == http.MethodPut && at.kind == kindManifest && req.Response == nil
 }
@@ -32,6 +35,18 @@ func isPush(req *http.Request, at place) bool {
 func touched(req *http.Request) (rooms []room) {
 	for r := req; r != nil; r = before(r) {
 		if at := locate(r); at.kind != kindNone && at.kind != kindUpload && mayAttach(req, at) {
+			rooms = append(rooms, at.room)
+		}
+	}
+	return rooms
+}
+
+// tagged returns the rooms where a push points tags at something: what they were at
+// may be out of sight for who sees some tags only.
+func tagged(req *http.Request) (rooms []room) {
+	for r := req; r != nil; r = before(r) {
+		at := locate(r)
+		if r.Method == http.MethodPut && at.kind == kindManifest && (at.digest == "" || r.URL.RawQuery != "") {
 			rooms = append(rooms, at.room)
 		}
 	}
@@ -53,8 +68,9 @@ func mayAttach(req *http.Request, at place) bool {
 		return true
 	}
 	// A tag like sha256-<hash> is that of a list of referrers, which a registry may
-	// take up.
-	return strings.HasPrefix(at.last, "sha256-") || strings.HasPrefix(at.last, "sha512-") || mentionsSubject(req)
+	// take up. A query may have tags as well.
+	return strings.HasPrefix(at.last, "sha256-") || strings.HasPrefix(at.last, "sha512-") ||
+		req.URL.RawQuery != "" || mentionsSubject(req)
 }
 
 // maxLooked is the size in bytes of the largest manifest that is looked at.

@@ -30,6 +30,11 @@ func TestWritesForget(t *testing.T) {
 		"a long manifest":           {"PUT", manifestAt(app, "v2"), `"` + strings.Repeat("a", 4<<20) + `"`, true},
 		"an image":                  {"PUT", manifestAt(app, "v2"), plain, false},
 		"a list by tag":             {"PUT", manifestAt(app, strings.Replace(string(image), ":", "-", 1)), plain, true},
+		"a list, by its digest":     {"PUT", manifestAt(app, string(other)) + "?tag=v2&tag=" + strings.Replace(string(image), ":", "-", 1), plain, true},
+		"a list, escaped":           {"PUT", manifestAt(app, string(other)) + "?tag=%73ha256-" + image.Encoded(), plain, true},
+		"an image by its digest":    {"PUT", manifestAt(app, string(other)), plain, false},
+		"by two slashes":            {"PUT", host + "//v2/" + app + "/manifests/v2", subjectOf(string(image)), true},
+		"by another path":           {"DELETE", host + "/api/docker/v2/" + app + "/manifests/v2", "", true},
 		"a delete":                  {"DELETE", manifestAt(app, string(other)), "", true},
 		"a delete by tag":           {"DELETE", manifestAt(app, "v2"), "", true},
 		"a delete of a blob":        {"DELETE", host + "/v2/" + app + "/blobs/" + string(other), "", true},
@@ -64,9 +69,13 @@ func TestWritesForget(t *testing.T) {
 // What cannot be read again, or says to be packed, may be anything.
 func TestABodyThatIsNotSeen(t *testing.T) {
 	for name, change := range map[string]func(*http.Request){
-		"a stream": func(r *http.Request) { r.GetBody = nil },
-		"packed":   func(r *http.Request) { r.Header.Set("Content-Encoding", "gzip") },
-		"broken":   func(r *http.Request) { r.GetBody = func() (io.ReadCloser, error) { return nil, io.ErrUnexpectedEOF } },
+		"a stream":      func(r *http.Request) { r.GetBody = nil },
+		"packed":        func(r *http.Request) { r.Header.Set("Content-Encoding", "gzip") },
+		"broken":        func(r *http.Request) { r.GetBody = func() (io.ReadCloser, error) { return nil, io.ErrUnexpectedEOF } },
+		"sent as it is": func(r *http.Request) { r.URL.Path, r.URL.Opaque = "/", "//r.test"+r.URL.Path },
+		"sent otherwise": func(r *http.Request) {
+			r.URL.Path, r.URL.Opaque = "/v2/team/other/manifests/v2", "//r.test"+r.URL.Path
+		},
 		"its Host": func(r *http.Request) { r.Host = "else.test" },
 	} {
 		tr := &absent.Transport{Base: &desk{answer: absence}}
