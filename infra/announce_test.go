@@ -30,6 +30,15 @@ func TestAnnounceFollowsTheStream(t *testing.T) {
 	}
 }
 
+// A mapping that begins at the end may miss what comes while it is made. What a
+// new table has said until then is told, what one from before has said was told.
+func TestAnnounceMissesNoBeginning(t *testing.T) {
+	fresh := load(t, map[string]string{"Table": "", "Bucket": "", "Stream": ""}).Mappings
+	if len(fresh) != 1 || fresh[0].Start != "TRIM_HORIZON" {
+		t.Errorf("of a new table %+v, want one mapping from its beginning on", fresh)
+	}
+}
+
 // The function is not called for what it would not tell of, least of all for
 // what it has written itself: that would have no end.
 func TestAnnounceIsToldOfLittle(t *testing.T) {
