@@ -34,7 +34,7 @@ func takeSaving(ctx context.Context, s *stage) error {
 	if err != nil {
 		return err
 	}
-	saved := make([][]float64, len(copiers)) // in each round on each line
+	saved := make([][]float64, len(copiers)) // in each round, on the line where it was least
 	for _, added := range s.roundTrips {
 		w, err := c.open(added)
 		if err != nil {
@@ -49,7 +49,10 @@ func takeSaving(ctx context.Context, s *stage) error {
 			if err := s.addCrossed(k.name, added, with, without); err != nil {
 				return err
 			}
-			saved[i] = append(saved[i], less(each(without, referrers), each(with, referrers))...)
+			here := less(each(without, referrers), each(with, referrers))
+			if saved[i] == nil || report.Median(here) < report.Median(saved[i]) {
+				saved[i] = here
+			}
 		}
 	}
 	for i, k := range copiers {
