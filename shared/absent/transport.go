@@ -2,6 +2,7 @@ package absent
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -67,7 +68,13 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 // be asked for in place of its referrers.
 func (t *Transport) hasNone(req *http.Request, at place) bool {
 	n := at.note(req)
-	return t.memory.has(n) || t.lookAhead(req, at) && t.memory.has(n)
+	return !wantsNew(req.Header) && t.memory.has(n) || t.lookAhead(req, at) && t.memory.has(n)
+}
+
+// wantsNew says whether a client wants the registry's own word, not one from before.
+func wantsNew(h http.Header) bool {
+	said := strings.Join(slices.Concat(h.Values("Cache-Control"), h.Values("Pragma")), ",")
+	return strings.Contains(strings.ToLower(said), "no-cache")
 }
 
 // CloseIdleConnections is for http.Client's method of that name.

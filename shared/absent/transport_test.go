@@ -364,3 +364,18 @@ func TestMemoryIsBounded(t *testing.T) {
 		}
 	})
 }
+
+// Who wants the registry's own word gets it, and the others still do not need it.
+func TestNothingIsToldToWhoWantsItAnew(t *testing.T) {
+	d := &desk{answer: absence}
+	tr := &absent.Transport{Base: d}
+	do(t, tr, "GET", manifestAt(app, "v1"), "")
+	for header, asked := range map[[2]string]int{
+		{"Cache-Control", "max-age=0, No-Cache"}: 1, {"Pragma", "no-cache"}: 1, {"Cache-Control", "no-transform"}: 0,
+	} {
+		d.asked = nil
+		if do(t, tr, "GET", referrersOf(app, image), "", header[0], header[1]); len(d.asked) != asked || !spares(t, tr) {
+			t.Errorf("%s: the registry was asked %d times, want %d", header, len(d.asked), asked)
+		}
+	}
+}
