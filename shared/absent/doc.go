@@ -39,8 +39,8 @@
 // # What it does not take
 //
 // Who asks for a list with Cache-Control: no-cache is told nothing from before. Only
-// status 200 counts, and no answer with an Age, which a cache has given. A 304 says nothing. What a redirect leads to is another place. An identity is
-// all headers but those that are known to say nothing of who asks, so whoever tells
+// status 200 counts, and no answer with an Age, which a cache has given. A 304 says
+// nothing. What a redirect leads to is another place. An identity is all headers but those that are known to say nothing of who asks, so whoever tells
 // themselves apart by other means, such as certificates, needs a Transport each.
 // Clients that fetch a new token for each request are another identity each time,
 // and ask as before.
@@ -61,9 +61,8 @@
 // this identity, is a minute old at most, or two seconds if HEAD asks; the answer
 // says so by Age. It is handed over to one GET, without OCI-Referrers, and not
 // after a write through the Transport by which it may be gone, or out of sight as
-// what a tag was moved away from is. Manifests of up to
-// 4 MiB are held, and of 16 MiB in all; where there is no room nothing is asked
-// ahead.
+// what a tag was moved away from is. Manifests of up to 4 MiB are held, and of 16 MiB
+// in all; where there is no room nothing is asked ahead.
 //
 // Who lists referrers but does not fetch what they refer to pays for it: one
 // request more for each manifest that has some, at most once a minute. And what has
