@@ -42,8 +42,9 @@
 // status 200 counts, and no answer with an Age, which a cache has given. A 304 says
 // nothing. What a redirect leads to is another place. An identity is all headers but
 // those that are known to say nothing of who asks, so whoever tells themselves apart
-// by other means, such as certificates, needs a Transport each. Clients that fetch a new token for each request are another identity each time,
-// and ask as before.
+// by other means, such as certificates, needs a Transport each. Clients
+// that fetch a new token for each request are another identity each time, and ask as
+// before.
 //
 // A registry known by two names is two registries.
 //
