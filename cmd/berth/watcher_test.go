@@ -155,9 +155,11 @@ func TestWatcherGivesUp(t *testing.T) {
 		answer http.HandlerFunc
 		said   string
 	}{
-		"not found":       {fails(404), "it tells no events"},
-		"no login":        {fails(401), "to log in: berth login"},
-		"a redirect":      {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", 307) }, "307"},
+		"not found": {fails(404), "it tells no events"},
+		"no login":  {fails(401), "to log in: berth login"},
+		"a redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+		}, "307"},
 		"no event":        {streamOf("data: {}\n\n"), "sends what is no event"},
 		"no page":         {pageOf("", false), "no page of events"},
 		"a mark too long": {pageOf(strings.Repeat("1", 65), false), "no page of events"},

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/berthregistry/berth/shared/oci"
 )
@@ -25,13 +24,13 @@ func (t *Transport) handOver(req *http.Request, at place) *http.Response {
 	}
 	isHead := req.Method == http.MethodHead
 	m := t.memory.take(at.note(req), !isHead, func(m *manifest) bool {
-		return accepts(req.Header, m.header.Get("Content-Type")) && (!isHead || time.Since(m.asked) < t.moment())
+		return accepts(req.Header, m.header.Get("Content-Type")) && (!isHead || age(m.asked) < t.moment())
 	})
 	if m == nil {
 		return nil
 	}
 	header := m.header.Clone()
-	header.Set("Age", strconv.Itoa(int(time.Since(m.asked).Seconds()))) // nobody takes it for new
+	header.Set("Age", strconv.Itoa(int(age(m.asked).Seconds()))) // nobody takes it for new
 	return ok(req, header, m.body)
 }
 

@@ -55,15 +55,27 @@ func (m *memory) note(n note, began uint64, until time.Time) {
 }
 
 func (m *memory) sweep() {
-	now := time.Now()
-	maps.DeleteFunc(m.notes, func(_ note, until time.Time) bool { return !now.Before(until) })
+	maps.DeleteFunc(m.notes, func(_ note, until time.Time) bool { return !isAhead(until) })
 }
 
 // has says whether a note is there and still holds.
 func (m *memory) has(n note) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return time.Now().Before(m.notes[n])
+	return isAhead(m.notes[n])
+}
+
+// isAhead says whether a time is still to come, on both clocks of this machine: one
+// stands still while it sleeps, the other may be set back.
+func isAhead(until time.Time) bool {
+	now := time.Now()
+	return now.Before(until) && now.Round(0).Before(until.Round(0))
+}
+
+// age is how long ago a time was, by the clock on which it is longer ago.
+func age(of time.Time) time.Duration {
+	now := time.Now()
+	return max(now.Sub(of), now.Round(0).Sub(of.Round(0)))
 }
 
 func (m *memory) drop(n note) {

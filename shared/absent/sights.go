@@ -155,12 +155,12 @@ func (m *memory) hold(n note, began uint64, reserved int64, found *manifest) {
 func (m *memory) take(n note, last bool, fits func(*manifest) bool) *manifest {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s, now := m.sights.all[n], time.Now()
-	if s.found == nil || now.Sub(s.found.asked) >= handover || !fits(s.found) {
+	s := m.sights.all[n]
+	if s.found == nil || age(s.found.asked) >= handover || !fits(s.found) {
 		return nil
 	}
 	if last {
-		m.sights.put(n, sight{until: now.Add(lately)})
+		m.sights.put(n, sight{until: time.Now().Add(lately)})
 	}
 	return s.found
 }

@@ -75,7 +75,7 @@ func TestErrorsOfSendHaveNoSecret(t *testing.T) {
 	})
 	tls := server(t, nil)
 	tls.hook.URL.Scheme = "https"
-	told := server(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "hush", 418) })
+	told := server(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "hush", http.StatusTeapot) })
 	for name, c := range map[string]struct {
 		box  *Outbox
 		says string
