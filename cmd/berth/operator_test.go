@@ -35,6 +35,7 @@ func TestTheFirstPolicyOnAWS(t *testing.T) {
 	}
 	db := dynamodb.New(dynamodb.Options{
 		Region: "us-east-1", BaseEndpoint: &url, Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+		RetryMaxAttempts: 10, // the engine is that of all tests, and may be busy
 	})
 	name := "berth-test-" + rand.Text()
 	if err := dynamo.CreateTable(t.Context(), db, name); err != nil {

@@ -32,6 +32,9 @@ func newAWSTeam(t *testing.T) team {
 	db := dynamodb.New(dynamodb.Options{
 		Region: "us-east-1", BaseEndpoint: aws.String(service(t, "BERTH_TEST_DYNAMODB")),
 		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+		// The engine closes connections at times when all of the machine is busy,
+		// and does so again while that lasts.
+		RetryMaxAttempts: 10,
 	})
 	name := "berth-test-" + rand.Text()
 	if err := dynamo.CreateTable(t.Context(), db, name); err != nil {

@@ -92,7 +92,8 @@ func onAWS(t testing.TB) table.Store {
 	}
 	db := dynamodb.New(dynamodb.Options{
 		Region: "us-east-1", BaseEndpoint: &address,
-		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+		Credentials:      credentials.NewStaticCredentialsProvider("test", "test", ""),
+		RetryMaxAttempts: 10, // the engine is that of all tests, and may be busy
 	})
 	name := "berth-test-" + rand.Text()
 	if err := dynamo.CreateTable(t.Context(), db, name); err != nil {
