@@ -83,7 +83,9 @@ func credentialsOf(who aws.Credentials) aws.CredentialsProvider {
 	return credentials.StaticCredentialsProvider{Value: who}
 }
 
-// impatient retries as the SDK does, only sooner.
+// impatient retries as the SDK does, only sooner, and so more often.
 func impatient() aws.Retryer {
-	return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxBackoff = 10 * time.Millisecond })
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxBackoff, o.MaxAttempts = 50*time.Millisecond, 8
+	})
 }

@@ -111,8 +111,8 @@ func newCloud(t *testing.T) *cloud {
 	address, anybody := engine(t), credentials.NewStaticCredentialsProvider("anybody", "secret", "")
 	c := &cloud{
 		t: t, table: "berth-test-" + rand.Text(), notes: filepath.Join(t.TempDir(), "notes"),
-		client:  dynamodb.New(dynamodb.Options{Region: "eu-central-1", BaseEndpoint: &address, Credentials: anybody}),
-		streams: dynamodbstreams.New(dynamodbstreams.Options{Region: "eu-central-1", BaseEndpoint: &address, Credentials: anybody}),
+		client:  dynamodb.New(dynamodb.Options{Region: "eu-central-1", BaseEndpoint: &address, Credentials: anybody, RetryMaxAttempts: 10}),
+		streams: dynamodbstreams.New(dynamodbstreams.Options{Region: "eu-central-1", BaseEndpoint: &address, Credentials: anybody, RetryMaxAttempts: 10}),
 	}
 	c.createTable()
 	c.f = lambda.New(lambda.Config{
