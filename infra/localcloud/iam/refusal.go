@@ -2,6 +2,7 @@ package iam
 
 import (
 	"cmp"
+	"maps"
 	"net/http"
 )
 
@@ -117,18 +118,12 @@ var lambdaAnswers = map[reason]answer{
 	unavailable:        {http.StatusInternalServerError, "ServiceException", "The Lambda service encountered an internal error."},
 }
 
-var eventsAnswers = map[reason]answer{
-	accessDenied:       {http.StatusBadRequest, "AccessDeniedException", "Access denied"},
-	noSignature:        {http.StatusBadRequest, "MissingAuthenticationTokenException", "Missing Authentication Token"},
-	malformedSignature: {http.StatusBadRequest, "IncompleteSignatureException", "The authorization header is malformed."},
-	unknownKey:         {http.StatusBadRequest, "UnrecognizedClientException", "The security token included in the request is invalid."},
-	wrongToken:         {http.StatusBadRequest, "UnrecognizedClientException", "The security token included in the request is invalid."},
-	wrongSignature:     {http.StatusBadRequest, "InvalidSignatureException", "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method."},
-	tooSkewed:          {http.StatusBadRequest, "InvalidSignatureException", "Signature expired, or not yet current."},
-	incompleteBody:     {http.StatusBadRequest, "SerializationException", "The body ended early."},
-	requestTooLarge:    {http.StatusRequestEntityTooLarge, "RequestEntityTooLargeException", "The request is too large."},
-	invalidRequest:     {http.StatusBadRequest, "SerializationException", "The request cannot be parsed."},
-	notImplemented:     {http.StatusNotImplemented, "UnknownOperationException", "The operation is not known."},
-	throttled:          {http.StatusBadRequest, "ThrottlingException", "Rate exceeded"},
-	unavailable:        {http.StatusInternalServerError, "InternalException", "Internal server error"},
+// EventBridge speaks as SSM does, and calls one thing by another name.
+var eventsAnswers = but(ssmAnswers, unavailable, answer{http.StatusInternalServerError, "InternalException", "Internal server error"})
+
+// but is a copy of answers with another one for a reason.
+func but(answers map[reason]answer, r reason, a answer) map[reason]answer {
+	answers = maps.Clone(answers)
+	answers[r] = a
+	return answers
 }
