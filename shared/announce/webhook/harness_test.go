@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -52,6 +53,16 @@ type receiver struct {
 	taken []string       // ids that were answered 2xx
 	busy  map[string]int // requests under way, by line
 	most  int            // at once
+}
+
+// deafWhile cuts connections while its receiver is down.
+func deafWhile(down *atomic.Bool) func(announce.Event, int) reply {
+	return func(announce.Event, int) reply {
+		if down.Load() {
+			return reply{status: -1}
+		}
+		return reply{}
+	}
 }
 
 func newReceiver(t testing.TB, answer func(announce.Event, int) reply) *receiver {

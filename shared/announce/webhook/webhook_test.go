@@ -146,12 +146,7 @@ func TestSleepIsNoRefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var down atomic.Bool
 		down.Store(true)
-		r := newReceiver(t, func(announce.Event, int) reply {
-			if down.Load() {
-				return reply{status: -1}
-			}
-			return reply{}
-		})
+		r := newReceiver(t, deafWhile(&down))
 		s := openTable(t)
 		d := openPost(t, s, r, testHook(t)).start()
 		d.publish(event("a:1", 1))
@@ -239,12 +234,7 @@ func TestMoreThanFitsIntoMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var down atomic.Bool
 		down.Store(true)
-		r := newReceiver(t, func(announce.Event, int) reply {
-			if down.Load() {
-				return reply{status: -1}
-			}
-			return reply{}
-		})
+		r := newReceiver(t, deafWhile(&down))
 		d := openPost(t, openTable(t), r, testHook(t))
 		d.boxes[0].window = 16
 		d.start()
