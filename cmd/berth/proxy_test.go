@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -152,9 +153,14 @@ func TestProxyEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// The body is sent once the proxy asks for it: a server that ends may close a
+	// connection it has read nothing from.
+	req.Header.Set("Expect", "100-continue")
+	transport := &http.Transport{ExpectContinueTimeout: time.Minute}
+	t.Cleanup(transport.CloseIdleConnections)
 	answered := make(chan string, 1)
 	go func() {
-		resp, err := http.DefaultClient.Do(req)
+		resp, err := transport.RoundTrip(req)
 		if err != nil {
 			answered <- err.Error()
 			return
