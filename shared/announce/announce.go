@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
-	"github.com/berthregistry/berth/shared/oci"
 	"github.com/berthregistry/berth/shared/registry"
 	"github.com/berthregistry/berth/shared/table"
 )
@@ -28,23 +28,42 @@ type Announcer struct {
 // as done. It is len(changes) if, and only if, err is nil; else err says why it
 // stopped. Changes behind done may have been told of as well, and come again.
 func (a *Announcer) Announce(ctx context.Context, changes []table.Change) (done int, err error) {
-	var b batch
+	var all []news
 	for i, c := range changes {
-		h, ok := registry.Happened(c)
-		if !ok {
-			continue
+		if h, ok := registry.Happened(c); ok {
+			all = append(all, news{h, i})
 		}
-		e, err := a.event(ctx, h, &b)
+	}
+	for some := range slices.Chunk(all, MaxEvents) {
+		if done, err := a.announce(ctx, changes, some); err != nil {
+			return done, err
+		}
+	}
+	return len(changes), nil
+}
+
+// news is what happened, and which change says so.
+type news struct {
+	registry.Happening
+	change int
+}
+
+// announce is Announce for so much news as may be published at once.
+func (a *Announcer) announce(ctx context.Context, changes []table.Change, some []news) (done int, err error) {
+	standings := a.standings(ctx, some)
+	var b batch
+	for _, n := range some {
+		e, err := a.event(n.Happening, standings)
 		if err != nil {
 			// What came before is told first, so that what can't be told keeps
 			// nothing else waiting.
-			n, flushed := a.flush(ctx, &b, i)
-			return n, errors.Join(flushed, fmt.Errorf("tell of %s in %s: %w", h.Kind, h.Repo, err))
+			done, flushed := a.flush(ctx, &b, n.change)
+			return done, errors.Join(flushed, fmt.Errorf("tell of %s in %s: %w", n.Kind, n.Repo, err))
 		}
-		e.Change = c.ID
-		if b.add(i, e); b.full() {
-			if n, err := a.flush(ctx, &b, i+1); err != nil {
-				return n, err
+		e.Change = changes[n.change].ID
+		if b.add(n.change, e); b.full() {
+			if done, err := a.flush(ctx, &b, n.change+1); err != nil {
+				return done, err
 			}
 		}
 	}
@@ -88,15 +107,6 @@ type batch struct {
 	events  []Event
 	changes []int // which change each event tells of
 	size    int
-	// standings are those that were read for this batch: much is attached to one
-	// subject at once. Each is true of a moment after the changes were made,
-	// which is all that events say.
-	standings map[subjectKey]Standing
-}
-
-type subjectKey struct {
-	repo   string
-	digest oci.Digest
 }
 
 func (b *batch) add(change int, e Event) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -215,5 +216,49 @@ func BenchmarkAnnounce(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*len(changes)), "µs/event")
 		})
+	}
+}
+
+// meeting is a store whose reads wait for each other, eight at a time: of how
+// subjects stand, and of where logs end.
+type meeting struct {
+	table.Store
+	mu       sync.Mutex
+	arrived  map[bool]int
+	complete map[bool]chan struct{}
+}
+
+func (m *meeting) Get(ctx context.Context, key table.Key) (table.Item, error) {
+	ofSubject := strings.HasPrefix(key.Sort, "manifest#")
+	m.mu.Lock()
+	if m.arrived[ofSubject]++; m.arrived[ofSubject] == 8 {
+		close(m.complete[ofSubject])
+	}
+	m.mu.Unlock()
+	select {
+	case <-m.complete[ofSubject]:
+		return m.Store.Get(ctx, key)
+	case <-time.After(10 * time.Second):
+		return table.Item{}, errors.New("nobody else came")
+	}
+}
+
+// A batch about many subjects takes about as long as one about one.
+func TestSubjectsAndLogsSideBySide(t *testing.T) {
+	m := &meeting{Store: openTable(t), arrived: map[bool]int{}, complete: map[bool]chan struct{}{true: make(chan struct{}), false: make(chan struct{})}}
+	var changes []table.Change
+	for i := range 8 {
+		for n := range 2 {
+			c := attached(app, n, nil)
+			c.Key.Partition = fmt.Sprint("repo#team/", i)
+			changes = append(changes, c)
+		}
+	}
+	kept := announce.NewLog(m, time.Now)
+	if done, err := announcer(m, kept).Announce(t.Context(), changes); done != len(changes) || err != nil {
+		t.Errorf("done: %d of %d, %v", done, len(changes), err)
+	}
+	if n := m.arrived[true]; n != 8 {
+		t.Errorf("8 subjects were read %d times", n)
 	}
 }

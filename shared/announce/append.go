@@ -7,31 +7,50 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/berthregistry/berth/shared/table"
 )
 
 // Publish implements Publisher. What is of one repository is added in its order:
 // behind an event that could not be added there is none of the same repository.
+// Repositories are added to side by side.
 func (l *Log) Publish(ctx context.Context, events []Event) error {
-	runs, err := runsOf(events)
+	repos, err := runsOf(events)
 	if err != nil {
 		return err
 	}
-	failed, out := map[string]bool{}, Unpublished{}
-	for _, r := range runs {
-		if !failed[r.repo] {
-			if err = l.append(ctx, r); err == nil {
-				continue
-			}
-			failed[r.repo], out.Err = true, errors.Join(out.Err, err)
-		}
-		out.Failed = append(out.Failed, r.events...)
+	errs := make([]error, len(repos))
+	lost := make([][]int, len(repos))
+	var g errgroup.Group
+	g.SetLimit(atOnce)
+	for i, runs := range repos {
+		g.Go(func() error {
+			lost[i], errs[i] = l.appendAll(ctx, runs)
+			return nil
+		})
 	}
-	if out.Err == nil {
+	_ = g.Wait()
+	failed := slices.Concat(lost...)
+	if len(failed) == 0 {
 		return nil
 	}
-	slices.Sort(out.Failed)
-	return &out
+	slices.Sort(failed)
+	return &Unpublished{Failed: failed, Err: errors.Join(errs...)}
+}
+
+// appendAll adds the runs of one repository, and returns the events from the
+// first on that could not be added.
+func (l *Log) appendAll(ctx context.Context, runs []*run) (lost []int, err error) {
+	for _, r := range runs {
+		if err == nil {
+			err = l.append(ctx, r)
+		}
+		if err != nil {
+			lost = append(lost, r.events...)
+		}
+	}
+	return lost, err
 }
 
 // maxRun is how many bytes of events are one item. Any event fits, and beside
@@ -46,24 +65,31 @@ type run struct {
 	size   int
 }
 
-// runsOf puts events into runs, those of a repository in their order.
-func runsOf(events []Event) ([]*run, error) {
-	var runs []*run
-	open := map[string]*run{}
+// runsOf puts events into runs, by repository and those of each in their order.
+func runsOf(events []Event) ([][]*run, error) {
+	var repos [][]*run
+	index := map[string]int{} // of a repository in repos
 	for i, e := range events {
 		line, err := e.JSON()
 		if err != nil {
 			return nil, err
 		}
 		repo := repositoryOf(e)
-		r := open[repo]
-		if r == nil || r.size+len(line) > maxRun {
-			r = &run{repo: repo}
-			open[repo], runs = r, append(runs, r)
+		at, ok := index[repo]
+		if !ok {
+			at, index[repo] = len(repos), len(repos)
+			repos = append(repos, nil)
 		}
-		r.events, r.lines, r.size = append(r.events, i), append(r.lines, string(line)), r.size+len(line)+1
+		if n := len(repos[at]); n == 0 || repos[at][n-1].size+len(line) > maxRun {
+			repos[at] = append(repos[at], &run{repo: repo})
+		}
+		repos[at][len(repos[at])-1].add(i, string(line))
 	}
-	return runs, nil
+	return repos, nil
+}
+
+func (r *run) add(event int, line string) {
+	r.events, r.lines, r.size = append(r.events, event), append(r.lines, line), r.size+len(line)+1
 }
 
 // repositoryOf reads it from what the event is about: no name has a colon or an

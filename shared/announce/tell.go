@@ -1,10 +1,8 @@
 package announce
 
 import (
-	"context"
 	"fmt"
 
-	"github.com/berthregistry/berth/shared/oci"
 	"github.com/berthregistry/berth/shared/registry"
 )
 
@@ -13,7 +11,7 @@ import (
 const schemas = "https://github.com/berthregistry/berth/blob/main/events/schema/"
 
 // event makes the event of what happened.
-func (a *Announcer) event(ctx context.Context, h registry.Happening, b *batch) (Event, error) {
+func (a *Announcer) event(h registry.Happening, standings map[subjectKey]standing) (Event, error) {
 	kind := TypePrefix + string(h.Kind)
 	e := Event{
 		SpecVersion: "1.0", ID: h.ID, Source: a.Source, Type: kind, Subject: about(h), Time: h.At.UTC(),
@@ -22,11 +20,11 @@ func (a *Announcer) event(ctx context.Context, h registry.Happening, b *batch) (
 	d := Data{Repository: h.Repo, By: h.By}
 	switch h.Kind {
 	case registry.ReferrerAttached, registry.ReferrerDetached:
-		s, err := a.standing(ctx, h.Repo, h.Subject, b)
-		if err != nil {
-			return Event{}, err
+		s := standings[subjectKey{h.Repo, h.Subject}]
+		if s.err != nil {
+			return Event{}, s.err
 		}
-		d.Subject, d.Referrer = &Subject{h.Subject, &s}, h.Descriptor
+		d.Subject, d.Referrer = &Subject{h.Subject, &s.Standing}, h.Descriptor
 	case registry.ManifestPushed, registry.ManifestDeleted:
 		d.Manifest = h.Descriptor
 		if h.Subject != "" {
@@ -54,25 +52,4 @@ func about(h registry.Happening) string {
 		return h.Repo + ":" + h.Tag
 	}
 	return h.Repo
-}
-
-// standing reads how a subject stands, once for a batch.
-func (a *Announcer) standing(ctx context.Context, repo string, d oci.Digest, b *batch) (Standing, error) {
-	key := subjectKey{repo, d}
-	if s, ok := b.standings[key]; ok {
-		return s, nil
-	}
-	now, err := a.Registry.Standing(ctx, repo, d)
-	if err != nil {
-		return Standing{}, err
-	}
-	s := Standing{
-		Tags: append([]string{}, now.Tags...), TagsTruncated: now.Truncated,
-		Referrers: Referrers{Total: now.Referrers, ByType: now.ByType},
-	}
-	if b.standings == nil {
-		b.standings = map[subjectKey]Standing{}
-	}
-	b.standings[key] = s
-	return s, nil
 }
