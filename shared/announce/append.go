@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/berthregistry/berth/shared/table"
 )
 
@@ -22,15 +20,7 @@ func (l *Log) Publish(ctx context.Context, events []Event) error {
 	}
 	errs := make([]error, len(repos))
 	lost := make([][]int, len(repos))
-	var g errgroup.Group
-	g.SetLimit(atOnce)
-	for i, runs := range repos {
-		g.Go(func() error {
-			lost[i], errs[i] = l.appendAll(ctx, runs)
-			return nil
-		})
-	}
-	_ = g.Wait()
+	sideBySide(len(repos), func(i int) { lost[i], errs[i] = l.appendAll(ctx, repos[i]) })
 	failed := slices.Concat(lost...)
 	if len(failed) == 0 {
 		return nil

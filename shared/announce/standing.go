@@ -3,8 +3,6 @@ package announce
 import (
 	"context"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/berthregistry/berth/shared/oci"
 	"github.com/berthregistry/berth/shared/registry"
 )
@@ -22,10 +20,6 @@ type standing struct {
 	err error
 }
 
-// atOnce bounds what is read or kept side by side: each is a call or two that
-// wait for the table, and much may happen to many subjects at once.
-const atOnce = 8
-
 // standings reads how the subjects in the news stand, each once: much is attached
 // to one subject at once. Each is true of a moment after the changes were made,
 // which is all that events say.
@@ -39,15 +33,7 @@ func (a *Announcer) standings(ctx context.Context, some []news) map[subjectKey]s
 		}
 	}
 	read := make([]standing, len(keys))
-	var g errgroup.Group
-	g.SetLimit(atOnce)
-	for i, key := range keys {
-		g.Go(func() error {
-			read[i] = a.standing(ctx, key)
-			return nil
-		})
-	}
-	_ = g.Wait()
+	sideBySide(len(keys), func(i int) { read[i] = a.standing(ctx, keys[i]) })
 	for i, key := range keys {
 		all[key] = read[i]
 	}
