@@ -41,7 +41,8 @@ const (
 type Call struct {
 	N      int // how many calls there were before, of all methods together
 	Method Method
-	Tx     table.Tx // of a Transact
+	Key    table.Key // of a Get
+	Tx     table.Tx  // of a Transact
 }
 
 // Faulty is a store whose calls fail where a hook wants it. It is safe for
@@ -62,7 +63,7 @@ func NewFaulty(store table.Store, hook func(Call) Fault) *Faulty {
 
 // Get implements table.Store.
 func (f *Faulty) Get(ctx context.Context, key table.Key) (table.Item, error) {
-	return through(f, Call{Method: Get}, func() (table.Item, error) { return f.store.Get(ctx, key) })
+	return through(f, Call{Method: Get, Key: key}, func() (table.Item, error) { return f.store.Get(ctx, key) })
 }
 
 // GetMany implements table.Store.
